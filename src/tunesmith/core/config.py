@@ -1,0 +1,123 @@
+"""Closed, frozen settings, and errors that name the nearest right key.
+
+`Config` holds what changes the result and is hashed into a step's key. `Resources` holds what
+changes only the speed or the place and is never hashed; each of its fields has an invariance test.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Ge
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tunesmith.core.digest import of_value
+from tunesmith.core.errors import ConfigError
+from tunesmith.core.table import nearest
+
+
+class Config(BaseModel):
+    """Settings that change the result. Closed: an unknown key is refused. Frozen: never edited."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, in the order of the fields."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical settings."""
+        return of_value(self.as_dict())
+
+
+class Resources(BaseModel):
+    """Settings that change only speed or place. Never hashed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Ge(0)] = 0
+    """Threads for each process; 0 means as many as there are physical cores."""
+    micro_batch: Annotated[int, Ge(0)] = 0
+    """Rows in one forward pass when training; 0 means: from the memory plan."""
+    generate_batch: Annotated[int, Ge(1)] = 8
+    """Rows decoded together when evaluating."""
+    gpus: Annotated[int, Ge(0)] = 0
+    """GPUs that one job may use; 0 means none are asked for."""
+
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def parse(kind: type[C], values: Mapping[str, object], *, source: str) -> C:
+    """Settings of type ``kind`` from plain values; ``source`` is the file and section, for errors.
+
+    Raises:
+        ConfigError: with one line for each bad key: unknown (and the nearest known one), of the
+            wrong type, or out of range.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [_sentence(kind, problem) for problem in error.errors(include_url=False)]
+        raise ConfigError(
+            f"{source}: {len(lines)} setting(s) cannot be used",
+            why="; ".join(lines),
+            fix=f"correct the keys above; `tunesmith show {kind.__name__}` lists every setting",
+            code="config-invalid",
+        ) from None
+
+
+def fields(kind: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, object]]:
+    """(dotted key, type as text, default) for each setting of ``kind``, sections opened."""
+    for name, field in kind.model_fields.items():
+        inner = section(field.annotation)
+        if inner is not None:
+            yield from fields(inner, f"{prefix}{name}.")
+        else:
+            default = field.get_default(call_default_factory=True)
+            shown = "required" if field.is_required() else default
+            yield f"{prefix}{name}", _type_name(field.annotation), shown
+
+
+def section(annotation: object) -> type[BaseModel] | None:
+    """The settings type inside an annotation such as ``LoraConfig | None``; None for plain values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        found = [section(part) for part in typing.get_args(annotation)]
+        return next((part for part in found if part is not None), None)
+    return None
+
+
+def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = nearest(str(problem["loc"][-1]), _known(kind, problem["loc"][:-1]))
+        hint = f"; did you mean `{near}`?" if near else ""
+        return f"`{key}` is not a setting{hint}"
+    if problem["type"] == "missing":
+        return f"`{key}` is required"
+    message = str(problem["msg"])
+    message = message.removeprefix("Value error, ")
+    return f"`{key}` = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _known(kind: type[BaseModel], path: tuple[object, ...]) -> list[str]:
+    for part in path:
+        field = kind.model_fields.get(str(part))
+        inner = section(field.annotation) if field else None
+        if inner is None:
+            return []
+        kind = inner
+    return list(kind.model_fields)
+
+
+def _type_name(annotation: object) -> str:
+    if isinstance(annotation, type):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "").replace("NoneType", "None")
