@@ -59,6 +59,7 @@ def parse(kind: type[C], values: Mapping[str, object], *, source: str) -> C:
     Raises:
         ConfigError: with one line for each bad key: unknown (and the nearest known one), of the
             wrong type, or out of range.
+
     """
     try:
         return kind.model_validate(values)

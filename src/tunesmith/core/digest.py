@@ -10,6 +10,7 @@ from pathlib import Path
 
 _CHUNK_BYTES = 1 << 20
 
+
 def canonical(value: object) -> bytes:
     """UTF-8 JSON with sorted keys and no spaces; NaN and infinities are refused.
 
@@ -19,13 +20,16 @@ def canonical(value: object) -> bytes:
         _checked(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode("utf-8")
 
+
 def of_value(value: object) -> str:
     """SHA-256 of the canonical JSON of ``value``, 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
+
 def of_bytes(data: bytes) -> str:
     """SHA-256 of ``data``, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
+
 
 def of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, read in pieces, 64 hex digits."""
@@ -34,6 +38,7 @@ def of_file(path: Path) -> str:
         while piece := file.read(_CHUNK_BYTES):
             sha.update(piece)
     return sha.hexdigest()
+
 
 def _checked(value: object) -> object:
     if value is None or isinstance(value, (bool, int, str)):

@@ -14,11 +14,31 @@ from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 EventKind = Literal[
-    "started", "progress", "point", "metric", "gate", "accounting", "fact", "note", "finished", "failed"
+    "started",
+    "progress",
+    "point",
+    "metric",
+    "gate",
+    "accounting",
+    "fact",
+    "note",
+    "finished",
+    "failed",
 ]
 
 KINDS: Final = frozenset(
-    ("started", "progress", "point", "metric", "gate", "accounting", "fact", "note", "finished", "failed")
+    (
+        "started",
+        "progress",
+        "point",
+        "metric",
+        "gate",
+        "accounting",
+        "fact",
+        "note",
+        "finished",
+        "failed",
+    )
 )
 
 Event = Mapping[str, Any]

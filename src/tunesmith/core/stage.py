@@ -61,6 +61,8 @@ class GateResult:
     threshold: float | None = None
     n: int = 0
     unit: str = ""
+    blocking: bool = True
+    """False: the verdict informs, and the pipeline goes on whatever it says."""
 
     @property
     def decision(self) -> str:
@@ -119,7 +121,13 @@ class Context:
         self._last_progress = now
         started = self._labels.setdefault(label, now)
         self.events.write(
-            "progress", done=done, total=total, unit=unit, label=label, elapsed=now - started, **more
+            "progress",
+            done=done,
+            total=total,
+            unit=unit,
+            label=label,
+            elapsed=now - started,
+            **more,
         )
 
     def check_stop(self) -> None:
@@ -147,7 +155,9 @@ class Context:
         """One point of a curve, such as ("train loss", step, nats a token)."""
         self.events.write("point", series=series, x=x, y=y)
 
-    def accounting(self, step: str, rows_in: int, rows_out: int, dropped: Mapping[str, int]) -> None:
+    def accounting(
+        self, step: str, rows_in: int, rows_out: int, dropped: Mapping[str, int]
+    ) -> None:
         """Rows in = rows out + rows dropped by reason; checked here, for every step."""
         assert rows_in == rows_out + sum(dropped.values()), (
             f"{step}: {rows_in} rows in, {rows_out} out, {sum(dropped.values())} dropped"

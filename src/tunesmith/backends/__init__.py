@@ -1,0 +1,1 @@
+"""Ways to run a pipeline's steps. Backends know `tunesmith.core` only."""

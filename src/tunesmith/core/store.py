@@ -1,0 +1,224 @@
+"""Content-addressed store of artefacts: a folder is published whole, or not at all.
+
+Publishing: fsync every file, write ``manifest.json`` (path, bytes and SHA-256 of each file), fsync
+it, rename the folder to ``objects/ab/cdef...`` and fsync the parents. The digest is that of the
+manifest, so equal content has one address. Whatever a killed process left is in ``staging`` and
+is swept by the next run.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.core import digest
+from tunesmith.core.artifact import Artifact, Draft, K
+from tunesmith.core.errors import StoreError
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+
+
+class Store:
+    """Artefacts below ``root``, named by digest. Safe for several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._objects = root / "objects"
+        self._staging = root / "staging"
+
+    def publish(self, draft: Draft[K], kind: type[K]) -> Artifact[K]:
+        """Make a draft durable under its content address; the draft's folder is moved away.
+
+        Raises:
+            StoreError: when the disk is full or the folder cannot be written. Nothing is lost:
+                what was published stays, and the draft is where it was, or in ``staging``.
+
+        """
+        try:
+            return self._publish(draft, kind)
+        except OSError as error:
+            raise disk_error(error, self.root) from error
+
+    def _publish(self, draft: Draft[K], kind: type[K]) -> Artifact[K]:
+        body = _manifest(draft.path, kind.name, kind.version)
+        address = digest.of_value(body)
+        target = self.path(address)
+        if target.exists():
+            shutil.rmtree(draft.path)
+            return Artifact(address, target)
+        self._staging.mkdir(parents=True, exist_ok=True)
+        staged = self._staging / f"{os.getpid()}-{uuid.uuid4().hex}"
+        os.replace(draft.path, staged)
+        _write_durably(staged / MANIFEST, digest.canonical(body))
+        _fsync_tree(staged)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staged.rename(target)
+        except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
+            shutil.rmtree(staged)
+        for folder in (target.parent, self._objects):
+            fsync_folder(folder)
+        return Artifact(address, target)
+
+    def path(self, address: str) -> Path:
+        """Folder of the artefact with this digest, whether or not it is there."""
+        return self._objects / address[:2] / address[2:]
+
+    def open(self, address: str, kind: type[K]) -> Artifact[K]:
+        """The artefact with this digest.
+
+        Raises:
+            StoreError: when it is not in the store, or of another kind or a newer format.
+
+        """
+        path = self.path(address)
+        if not (path / MANIFEST).exists():
+            raise StoreError(
+                f"artefact {address[:12]} is not in the store",
+                why=f"{path} is missing; a part of the project folder was removed or not copied",
+                fix="run the pipeline again: the step that made it will be run",
+                code="artefact-missing",
+            )
+        body = self.manifest(address)
+        if body["kind"] != kind.name or body["version"] > kind.version:
+            raise StoreError(
+                f"artefact {address[:12]} is {body['kind']} version {body['version']}",
+                why=f"{kind.name} version {kind.version} or older is needed here",
+                fix="use the version of tunesmith that wrote it, or run its step again",
+                code="artefact-kind",
+            )
+        return Artifact(address, path)
+
+    def manifest(self, address: str) -> dict[str, Any]:
+        """Manifest of an artefact: format, kind, version, files [{path, bytes, sha256}]."""
+        body: dict[str, Any] = json.loads((self.path(address) / MANIFEST).read_bytes())
+        return body
+
+    def has(self, address: str) -> bool:
+        """Whether every file of the artefact is there with its recorded size."""
+        try:
+            files = self.manifest(address)["files"]
+        except (OSError, ValueError):
+            return False
+        path = self.path(address)
+        return all(_size(path / file["path"]) == file["bytes"] for file in files)
+
+    def verify(self, address: str) -> list[str]:
+        """Files whose bytes no longer have the recorded SHA-256; empty when all is well."""
+        path = self.path(address)
+        return [
+            file["path"]
+            for file in self.manifest(address)["files"]
+            if _size(path / file["path"]) != file["bytes"]
+            or digest.of_file(path / file["path"]) != file["sha256"]
+        ]
+
+    def find(self, prefix: str) -> list[str]:
+        """Digests that start with ``prefix`` (2 hex digits or more), in order."""
+        return [address for address in self.addresses() if address.startswith(prefix)]
+
+    def addresses(self) -> Iterator[str]:
+        """Digest of every published artefact, in order."""
+        for folder in sorted(self._objects.glob("??")):
+            for entry in sorted(folder.iterdir()):
+                yield folder.name + entry.name
+
+    def sweep(self) -> int:
+        """Remove what killed processes left in ``staging``; the number of folders removed.
+
+        Call it while holding the project's lock: no other process is publishing then.
+        """
+        left = list(self._staging.iterdir()) if self._staging.exists() else []
+        for entry in left:
+            shutil.rmtree(entry, ignore_errors=True)
+        return len(left)
+
+
+def disk_error(error: OSError, folder: Path) -> StoreError:
+    """What a failed write means for the user: a full disk, a read-only folder, or something else."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+        return StoreError(
+            f"the disk of {folder} is full ({free / 2**20:.0f} MiB free)",
+            why="a result could not be written; results written before are whole",
+            fix="make room, then give the same command again: it goes on where it stopped",
+            code="disk-full",
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StoreError(
+            f"{error.filename or folder} cannot be written",
+            why=f"{error.strerror}: tunesmith keeps its results there",
+            fix=f"check with `ls -ld {folder}`; give yourself write permission, or move the project",
+            code="folder-read-only",
+        )
+    return StoreError(
+        f"{error.filename or folder}: {error.strerror or error}",
+        why="the file system refused to read or write a result",
+        fix="check the disk and the folder's permissions, then give the same command again",
+        code="disk-error",
+    )
+
+
+def write_text_durably(path: Path, text: str) -> None:
+    """Replace a file's content in one step: readers see the old text or the new, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    _write_durably(partial, text.encode("utf-8"))
+    os.replace(partial, path)
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
+    files = []
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        assert not stat.S_ISLNK(mode), f"{path}: an artefact holds no links"
+        if stat.S_ISREG(mode):
+            name = path.relative_to(folder).as_posix()
+            files.append(
+                {"path": name, "bytes": path.stat().st_size, "sha256": digest.of_file(path)}
+            )
+    assert files, f"{folder} is empty: a stage must write its output before it returns"
+    return {"format": FORMAT, "kind": kind, "version": version, "files": files}
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _fsync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    fsync_folder(folder)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
