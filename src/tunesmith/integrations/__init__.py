@@ -1,0 +1,1 @@
+"""One file for each heavy library; the only place that may import it."""

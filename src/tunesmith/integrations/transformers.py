@@ -1,0 +1,244 @@
+"""Transformers: load tokenizers and models from folders that were checked first.
+
+Nothing here reaches for the network, runs code that came with a model, or opens a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from tunesmith.core.digest import of_file
+from tunesmith.core.errors import ModelError
+from tunesmith.core.extras import require
+from tunesmith.models.merge import merge_lora
+from tunesmith.tokens.tokenizer import check_template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PICKLES: Final = frozenset(
+    (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".h5")
+)
+"""Endings of files that are pickles, or that libraries open as ones."""
+
+_CONVERSION: Final = 1
+"""Part of the cache's key: raise it when `convert_gguf` would write other bytes."""
+
+
+def check_safe(folder: Path) -> None:
+    """Refuse a model or adapter folder that could run code when it is loaded.
+
+    Raises:
+        ModelError: naming the file: a pickle, Python code, or a JSON file with ``auto_map``.
+    """
+    if not folder.is_dir():
+        raise ModelError(
+            f"there is no model folder {folder}",
+            why="a model is a folder with config.json, safetensors and tokenizer files",
+            fix="check the path, or fetch the model first",
+            code="model-missing",
+        )
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in PICKLES:
+            raise ModelError(
+                f"{path} is a file that is opened as a pickle",
+                why="opening a pickle runs whatever code its author put into it",
+                fix="convert the weights to safetensors where you trust them, and give that folder",
+                code="model-pickle",
+            )
+        if path.suffix == ".py":
+            raise _remote_code(f"{path} is Python code that came with the model")
+        if path.suffix == ".json" and path.name != "tokenizer.json" and "auto_map" in _keys(path):
+            raise _remote_code(f"{path} has `auto_map`, which names Python code to import")
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder; it must be a fast one (tokenizer.json)."""
+    check_safe(folder)
+    return _transformers().AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+
+
+def load_model(
+    folder: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> PreTrainedModel:
+    """The causal language model of a folder, in ``dtype`` on ``device``, in evaluation mode.
+
+    Raises:
+        ModelError: when the folder is unsafe, incomplete, or holds an adapter instead of a model.
+    """
+    check_safe(folder)
+    if (folder / "adapter_config.json").exists():
+        # Transformers would silently load another base model, by the name that this file gives
+        raise ModelError(
+            f"{folder} holds an adapter, not a whole model",
+            why="an adapter is only the change to a base model",
+            fix="give the base model's folder, and this one as the tuned part",
+            code="model-is-adapter",
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} has no .safetensors file",
+            why="weights are read from safetensors only",
+            fix="fetch the model again, or convert its weights to safetensors",
+            code="model-missing",
+        )
+    model = _transformers().AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        # given here, because config.json may name a kernel repository to download code from
+        attn_implementation="sdpa",
+    )
+    return model.to(device).eval()
+
+
+def load_tuned(
+    model: Path,
+    tuned: Path | None,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+    merge: bool = True,
+) -> PreTrainedModel:
+    """The base model with what training gave: merged into its weights, or as PEFT modules.
+
+    ``tuned`` is a `Tuned` folder, a plain PEFT adapter folder, or None for the base model alone.
+
+    Raises:
+        ModelError: when the adapter does not fit, or was trained with another chat template.
+    """
+    if tuned is None:
+        return load_model(model, dtype=dtype, device=device)
+    check_safe(tuned)
+    facts = read_tuned(tuned)
+    if not (tuned / "adapter_config.json").exists():
+        if facts:
+            check_template(tuned, str(facts["template"]))
+        return load_model(tuned, dtype=dtype, device=device)
+    if facts:
+        check_template(model, str(facts["template"]))
+    base = load_model(model, dtype=dtype, device=device)
+    if not merge:
+        from tunesmith.integrations.peft import load_adapter
+
+        return load_adapter(base, tuned)
+    from safetensors.torch import load_file
+
+    config = json.loads((tuned / "adapter_config.json").read_text(encoding="utf-8"))
+    merge_lora(base, load_file(tuned / "adapter_model.safetensors"), config)
+    return base
+
+
+def read_tuned(tuned: Path) -> dict[str, Any]:
+    """``tuned.json`` of a tuned folder; empty when there is none (a plain PEFT adapter)."""
+    path = tuned / "tuned.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a folder that plain Transformers loads; equal weights give equal bytes."""
+    model.save_pretrained(folder, max_shard_size="5GB")
+    tokenizer.save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)
+
+
+def convert_gguf(file: Path, out: Path, *, cache: Path | None = None) -> None:
+    """Write a GGUF file as a Transformers folder: bf16 safetensors, config, tokenizer, template.
+
+    Quantised weights are unpacked, so the folder can be trained. With ``cache`` the result is kept
+    there by the file's digest and a second call copies it; equal files give equal bytes.
+    """
+    if cache is None:
+        _convert(file, out)
+        return
+    kept = cache / "gguf" / f"{of_file(file)[:32]}-{_CONVERSION}-{_transformers().__version__}"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+            fresh = Path(scratch) / "model"
+            fresh.mkdir()
+            _convert(file, fresh)
+            try:
+                os.rename(fresh, kept)
+            except OSError:
+                # another process was quicker; its bytes are the same
+                if not kept.exists():
+                    raise
+    shutil.copytree(kept, out, dirs_exist_ok=True)
+
+
+def _convert(file: Path, out: Path) -> None:
+    require("gguf", extra="gguf", needed_for="reading a GGUF file")
+    library = _transformers()
+    try:
+        model = library.AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            dtype=torch.bfloat16,
+            local_files_only=True,
+            trust_remote_code=False,
+            quantization_config=library.GgufConfig(dequantize=True),
+        )
+        tokenizer = library.AutoTokenizer.from_pretrained(
+            file.parent, gguf_file=file.name, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+        raise ModelError(
+            f"{file} cannot be read as a GGUF model: {error}",
+            why="the file is damaged, or its architecture is not one that Transformers converts",
+            fix="fetch the file again, or give the model as a Transformers folder",
+            code="gguf-unreadable",
+        ) from error
+    # the weights are plain now, but the model still believes that it is packed and will not save
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    model.is_quantized = False
+    save_model(model, tokenizer, out)
+
+
+def _transformers() -> ModuleType:
+    library = require("transformers", extra="train", needed_for="loading a language model")
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    return library
+
+
+def _keys(path: Path) -> set[str]:
+    """Every key of a JSON file, at any depth; damaged JSON is left to its reader to report."""
+
+    def walk(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from value
+            value = list(value.values())
+        if isinstance(value, list):
+            for item in value:
+                yield from walk(item)
+
+    try:
+        return set(walk(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, RecursionError):
+        return set()
+
+
+def _remote_code(what: str) -> ModelError:
+    return ModelError(
+        what,
+        why="code that comes with a model can do anything that you can do",
+        fix="use a model whose architecture Transformers itself knows, or remove that file or key",
+        code="model-remote-code",
+    )

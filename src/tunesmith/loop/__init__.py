@@ -1,0 +1,1 @@
+"""The one training loop: step, fit, optimizer, schedule, checkpoint, sampler."""

@@ -1,0 +1,1 @@
+"""Objectives as functions ``batch -> (summed loss, number of loss tokens)``."""
