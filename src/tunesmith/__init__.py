@@ -12,29 +12,29 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tunesmith.api import (
         compare,
+        dry_run,
         explain,
         initialise,
         load_project,
         open_run,
-        plan,
-        report,
         run,
-        serve,
         show,
+        start_server,
+        write_report,
     )
 
 __all__ = [
     "__version__",
     "compare",
+    "dry_run",
     "explain",
     "initialise",
     "load_project",
     "open_run",
-    "plan",
-    "report",
     "run",
-    "serve",
     "show",
+    "start_server",
+    "write_report",
 ]
 
 
@@ -43,6 +43,7 @@ def __getattr__(name: str) -> object:
     if name in __all__:
         from importlib import import_module
 
+        # No public name may be that of a room (plan, serve, ...): importing the room would hide it.
         return getattr(import_module("tunesmith.api"), name)
     raise AttributeError(f"module 'tunesmith' has no attribute {name!r}")
 

@@ -53,8 +53,12 @@ class Resources(BaseModel):
 C = TypeVar("C", bound=BaseModel)
 
 
-def parse(kind: type[C], values: Mapping[str, object], *, source: str) -> C:
+def parse(
+    kind: type[C], values: Mapping[str, object], *, source: str, origin: Mapping[str, str] | None = None
+) -> C:
     """Settings of type ``kind`` from plain values; ``source`` is the file and section, for errors.
+
+    ``origin`` says where a dotted key was written ("tunesmith.yaml:12"); errors repeat it.
 
     Raises:
         ConfigError: with one line for each bad key: unknown (and the nearest known one), of the
@@ -64,7 +68,8 @@ def parse(kind: type[C], values: Mapping[str, object], *, source: str) -> C:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = [_sentence(kind, problem) for problem in error.errors(include_url=False)]
+        problems = error.errors(include_url=False)
+        lines = [_sentence(kind, problem) + _place(problem, origin or {}) for problem in problems]
         raise ConfigError(
             f"{source}: {len(lines)} setting(s) cannot be used",
             why="; ".join(lines),
@@ -106,6 +111,11 @@ def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     message = str(problem["msg"])
     message = message.removeprefix("Value error, ")
     return f"`{key}` = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _place(problem: Mapping[str, Any], origin: Mapping[str, str]) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    return f" ({origin[key]})" if key in origin else ""
 
 
 def _known(kind: type[BaseModel], path: tuple[object, ...]) -> list[str]:
