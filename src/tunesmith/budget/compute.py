@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith.budget.method import Method, trainable_parameters
@@ -60,7 +61,7 @@ def training_seconds(flops: float, *, matmul_rate: float, share: float = MATMUL_
     return flops / (matmul_rate * share)
 
 
-def work_of(lengths: list[int], labels: list[int], *, epochs: float) -> Work:
+def work_of(lengths: Sequence[int], labels: Sequence[int], *, epochs: float) -> Work:
     """The work in rows of these token counts, repeated ``epochs`` times; no rows give no work."""
     tokens = sum(lengths)
     mean = sum(length * length for length in lengths) / tokens if tokens else 0.0
