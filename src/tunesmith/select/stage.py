@@ -31,7 +31,7 @@ class Fetch:
 
     def run(self, config: FetchConfig, inputs: FetchInputs, ctx: Context) -> FetchOutputs:
         """Fetch, check, convert where needed, and tell what came."""
-        from tunesmith.select.base_model import bring
+        from tunesmith.select.fetch_model import bring
 
         out = ctx.draft("model")
         bring(config.model, out, ctx)
