@@ -10,7 +10,7 @@ from tunesmith.core.errors import ConfigError
 from tunesmith.core.graph import Step
 from tunesmith.prepare.config import CollectConfig, CollectPreferencesConfig
 from tunesmith.recipes.project import ProjectConfig
-from tunesmith.select.config import FetchConfig
+from tunesmith.select.config import FetchConfig, SelectConfig
 from tunesmith.sources.fetch import fingerprint
 
 SourceConfig = TypeVar("SourceConfig", CollectConfig, CollectPreferencesConfig)
@@ -44,7 +44,8 @@ def sft(project: ProjectConfig, folder: Path) -> list[Step]:
              {"model": "fetch.model", "rows": "prepare.test", "examples": "prepare.train"},
              verb="plan"),
         Step("plan", "plan", project.plan, {"baseline": "baseline.scores"}),
-        Step("select", "select", project.select, {"model": "fetch.model", "rows": "prepare.train"}),
+        Step("select", "select", _planned(project),
+             {"model": "fetch.model", "rows": "prepare.train"}),
         Step("train", "train", project.train,
              {"model": "fetch.model", "train": "prepare.train", "valid": "prepare.valid",
               "choice": "select.choice"}),
@@ -70,7 +71,8 @@ def _probes(project: ProjectConfig, folder: Path) -> list[Step]:
     """The same small probes on the base and the tuned model; none without general rows."""
     if project.general is None:
         return []
-    rows = {"model": "fetch.model", "general": "general.rows", "rows": "prepare.train"}
+    rows = {"model": "fetch.model", "general": "general.rows", "rows": "prepare.train",
+            "held_out": "prepare.test"}  # fmt: skip
     before = project.probe.model_copy(update={"subject": "base"})
     after = project.probe.model_copy(update={"subject": "tuned"})
     return [
@@ -122,6 +124,16 @@ def _renewal(project: ProjectConfig, folder: Path) -> list[Step]:
              {"current": "evaluate.scores", "candidate": "evaluate-again.scores"}),
     ]  # fmt: skip
     return [Step(s.name, s.stage, s.config, s.inputs, verb="renew") for s in steps]
+
+
+def _planned(project: ProjectConfig) -> SelectConfig:
+    """The choice is planned with the settings that training will use."""
+    train = project.train
+    return project.select.model_copy(update={
+        "r": train.lora.r, "target_modules": train.lora.target_modules,
+        "num_train_epochs": train.num_train_epochs, "train_batch_size": train.train_batch_size,
+        "max_length": train.max_length,
+    })  # fmt: skip
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
