@@ -39,6 +39,7 @@ def check_safe(folder: Path) -> None:
 
     Raises:
         ModelError: naming the file: a pickle, Python code, or a JSON file with ``auto_map``.
+
     """
     if not folder.is_dir():
         raise ModelError(
@@ -76,6 +77,7 @@ def load_model(
 
     Raises:
         ModelError: when the folder is unsafe, incomplete, or holds an adapter instead of a model.
+
     """
     check_safe(folder)
     if (folder / "adapter_config.json").exists():
@@ -119,6 +121,7 @@ def load_tuned(
 
     Raises:
         ModelError: when the adapter does not fit, or was trained with another chat template.
+
     """
     if tuned is None:
         return load_model(model, dtype=dtype, device=device)

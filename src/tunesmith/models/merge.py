@@ -35,6 +35,7 @@ def merge_lora(model: nn.Module, state: Mapping[str, Tensor], config: Mapping[st
 
     Raises:
         ModelError: when the adapter is of another model, or of a kind that is not plain LoRA.
+
     """
     _only_plain_lora(config)
     names = sorted(

@@ -114,6 +114,7 @@ class ModelSpec:
 
         Raises:
             ModelError: when a name is not a linear layer of this model.
+
         """
         if modules == "all-linear":
             return self.linears
@@ -145,6 +146,7 @@ def read_spec(folder: Path) -> ModelSpec:
 
     Raises:
         ModelError: when there is no such file, or the architecture is not known.
+
     """
     path = folder / "config.json"
     try:

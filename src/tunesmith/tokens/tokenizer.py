@@ -37,6 +37,7 @@ def read_template(folder: Path) -> str | None:
 
     Raises:
         ModelError: when neither can be read, or the folder has several named templates.
+
     """
     alone = folder / "chat_template.jinja"
     config = folder / "tokenizer_config.json"
@@ -67,6 +68,7 @@ def check_template(folder: Path, digest: str) -> None:
 
     Raises:
         ModelError: naming both digests.
+
     """
     found = template_digest(read_template(folder))
     if found != digest:

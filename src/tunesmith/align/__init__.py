@@ -1,0 +1,1 @@
+"""Alignment: a tuned model and pairs of answers -> a model that prefers the better one."""

@@ -1,0 +1,1 @@
+"""Supervised tuning: rows and a base model -> an adapter or a whole tuned model."""
