@@ -13,7 +13,7 @@ View = dict[str, Any]
 
 def scores(report: Report) -> View | None:
     """Small charts of metrics that several subjects share, and a table of every number."""
-    metrics = report.get("metrics") or []
+    metrics = [_without_shots(metric) for metric in report.get("metrics") or []]
     if not metrics:
         return None
     names = list(dict.fromkeys(metric["name"] for metric in metrics))
@@ -106,6 +106,14 @@ def record(report: Report) -> View:
     ]
     notes = [{"stage": n.get("stage", ""), "text": n["text"]} for n in report.get("notes") or []]
     return {"facts": facts, "settings": settings, "notes": notes}
+
+
+def _without_shots(metric: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``rouge1 3-shot`` of base becomes ``rouge1`` of ``base 3-shot``: another bar of one chart."""
+    name, space, shots = metric["name"].rpartition(" ")
+    if not space or not shots.endswith("-shot"):
+        return metric
+    return {**metric, "name": name, "subject": f"{metric['subject']} {shots}"}
 
 
 def _subject_class(subject: str, subjects: Sequence[str]) -> str:

@@ -113,8 +113,8 @@ def measured(value: float | None, unit: str) -> str:
 
 def title(name: str) -> str:
     """A metric's or a method's name as the field writes it: ``rouge1`` is ROUGE-1."""
-    known = _NAMES.get(name.lower())
-    return known or name.replace("_", " ").strip()
+    first, space, rest = name.replace("_", " ").strip().partition(" ")
+    return _NAMES.get(first.lower(), first) + space + rest
 
 
 def sentence(text: str) -> str:
@@ -122,7 +122,9 @@ def sentence(text: str) -> str:
     text = text.strip()
     if not text:
         return ""
-    first = text if re.match(r"[A-Z]*[A-Z0-9]", text) else text[0].upper() + text[1:]
+    # A name such as q8_0 or rouge1 keeps its small letter.
+    is_word = re.match(r"[a-z]+(?=[\s,;.'\u2019-]|$)", text)
+    first = text[0].upper() + text[1:] if is_word else text
     return first if first[-1] in ".!?" else f"{first}."
 
 
