@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,14 +22,25 @@ from tunesmith.backends.schedule import (
     resolve_key,
     reusable,
 )
-from tunesmith.core.errors import GateFailed, RunError, TunesmithError, from_dict
+from tunesmith.core.errors import (
+    EXIT_OUR_FAULT,
+    GateFailed,
+    RunError,
+    StoreError,
+    TunesmithError,
+    from_dict,
+    stopped,
+)
 from tunesmith.core.events import EventReader
 from tunesmith.core.graph import Step
 from tunesmith.core.ledger import Ledger, Record, Result
+from tunesmith.core.lock import worker_lock
 from tunesmith.core.store import disk_error, write_text_durably
 
 _POLL_SECONDS = 0.1
 _LEDGER_SECONDS = 1.0
+_STOP_SECONDS = 30.0
+"""A job asked to stop may finish its checkpoint; afterwards it is killed, which loses no result."""
 
 
 class Execution:
@@ -41,8 +52,9 @@ class Execution:
         self._ledger = ledger
         self._tell = on_event
         self._store = place.store()
-        self._worker = Worker(place.run_folder(order.run) / "worker.log")
+        self._log = place.run_folder(order.run) / "worker.log"
         self._stops = 0
+        self._stop_passed_on: float | None = None
 
     def run(self) -> dict[str, Result]:
         """Results of the wanted steps, by name.
@@ -52,15 +64,16 @@ class Execution:
                 before is acknowledged.
 
         """
-        self._store.sweep()
         done: dict[str, Result] = {}
-        try:
-            with self._signals():
+        with self._signals(), worker_lock(self._place.worker_lock) as hold:
+            self._store.sweep()
+            self._worker = Worker(self._log, hold)
+            try:
                 for position, step in enumerate(self._order.pipeline.steps):
                     if step.name in self._order.wanted:
                         done[step.name] = self._step(position, step, done)
-        finally:
-            self._worker.close()
+            finally:
+                self._worker.close()
         return done
 
     def _step(self, position: int, step: Step, done: Mapping[str, Result]) -> Result:
@@ -71,6 +84,8 @@ class Execution:
         again = step.name in self._order.afresh
         result = None if again else reusable(self._ledger, self._store, key)
         if result is not None:
+            # A launcher that was killed after acknowledging may have left its folder.
+            shutil.rmtree(self._folder(key), ignore_errors=True)
             self._mark(position, step, key, "reused", seconds=result.seconds)
         else:
             result = self._work(position, step, key, inputs)
@@ -80,41 +95,47 @@ class Execution:
     def _work(
         self, position: int, step: Step, key: str, inputs: Mapping[str, str | tuple[str, ...]]
     ) -> Result:
-        folder = self._place.home / "work" / key[:24]
+        if self._stops:
+            raise stopped()
         started = time.monotonic()
         self._mark(position, step, key, "running", started=time.time())
         try:
-            body = self._left_behind(folder)
+            body = self._left_behind(key)
             if body is None:
-                self._write_job(folder, step, inputs)
-                body = self._attempt(folder, step, key)
+                body = self._attempt(self._write_job(step, key, inputs), key, step.name)
             if "error" in body:
                 raise self._error(body)
+            result = self._acknowledge(step, key, inputs, body)
         except TunesmithError as error:
-            self._mark(position, step, key, "failed", seconds=time.monotonic() - started,
-                       error=json.dumps(error.as_dict()))  # fmt: skip
+            # When the ledger cannot take it either, the first error is the one to show.
+            with suppress(StoreError):
+                self._mark(position, step, key, "failed", seconds=time.monotonic() - started,
+                           error=json.dumps(error.as_dict()))  # fmt: skip
             raise
-        except OSError as error:
-            raise disk_error(error, folder) from error
-        result = self._acknowledge(step, key, inputs, body)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._folder(key), ignore_errors=True)
         self._mark(position, step, key, "done", seconds=result.seconds)
         return result
 
-    def _left_behind(self, folder: Path) -> dict[str, Any] | None:
+    def _folder(self, key: str) -> Path:
+        return self._place.home / "work" / key[:24]
+
+    def _left_behind(self, key: str) -> dict[str, Any] | None:
         """The result of a job that ended just before its launcher died, if it is whole."""
+        folder = self._folder(key)
         try:
             body: dict[str, Any] = json.loads((folder / "result.json").read_bytes())
         except (OSError, ValueError):
             return None
         digests = [digest for _, digest in body.get("outputs", {}).values()]
-        return body if digests and all(map(self._store.has, digests)) else None
+        if not digests or not all(map(self._store.has, digests)):
+            return None
+        # The dead launcher may not have read the last events, and a gate may be among them.
+        self._ledger.forget_events(key)
+        self._ledger.add_events(key, EventReader(folder / "events.jsonl").new())
+        return body
 
-    def _write_job(
-        self, folder: Path, step: Step, inputs: Mapping[str, str | tuple[str, ...]]
-    ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").unlink(missing_ok=True)
+    def _write_job(self, step: Step, key: str, inputs: Mapping[str, str | tuple[str, ...]]) -> Path:
+        folder = self._folder(key)
         job = {
             "step": step.name, "stage": step.stage, "config": step.config.model_dump(mode="json"),
             "inputs": {n: v if isinstance(v, str) else list(v) for n, v in inputs.items()},
@@ -122,28 +143,41 @@ class Execution:
             "store": str(self._store.root), "cache": str(self._place.cache),
             "project": str(self._place.project),
         }  # fmt: skip
-        write_text_durably(folder / "job.json", json.dumps(job, indent=1))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").unlink(missing_ok=True)
+            write_text_durably(folder / "job.json", json.dumps(job, indent=1))
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        return folder
 
-    def _attempt(self, folder: Path, step: Step, key: str) -> dict[str, Any]:
+    def _attempt(self, folder: Path, key: str, name: str) -> dict[str, Any]:
         """Run the job to its end, passing its events on while it runs."""
-        self._ledger.forget_events(key)
         reader = EventReader(folder / "events.jsonl")
-        unsaved: list[dict[str, Any]] = []
-        peak, saved, stopped = 0, time.monotonic(), 0
-        self._worker.send(folder)
-        ended = False
-        while not ended:
-            ended = self._worker.finished(_POLL_SECONDS)
-            stopped = self._pass_on_stop(stopped)
-            memory = self._worker.memory_bytes()
-            peak = max(peak, memory)
-            for event in reader.new():
-                unsaved.append(event)
-                self._tell(step.name, {"memory_bytes": memory, **event})
-            if ended or time.monotonic() - saved > _LEDGER_SECONDS:
-                self._ledger.add_events(key, unsaved)
-                unsaved, saved = [], time.monotonic()
-        body: dict[str, Any] = json.loads((folder / "result.json").read_bytes())
+        # What an earlier attempt said belongs to the result (its checkpoints do), but is not news.
+        unsaved = list(reader.new())
+        self._ledger.forget_events(key)
+        body, peak, saved = None, 0, time.monotonic()
+        try:
+            self._worker.send(folder)
+            while body is None:
+                body = self._worker.answer(_POLL_SECONDS)
+                self._pass_on_stop()
+                memory = self._worker.memory_bytes()
+                peak = max(peak, memory)
+                for event in reader.new():
+                    unsaved.append(event)
+                    self._tell(name, {"memory_bytes": memory, **event})
+                if time.monotonic() - saved > _LEDGER_SECONDS:
+                    self._ledger.add_events(key, unsaved)
+                    unsaved, saved = [], time.monotonic()
+        except RunError:
+            # A worker that was asked to stop while it started, or was killed for it, just dies.
+            if self._stops:
+                raise stopped() from None
+            raise
+        finally:
+            self._ledger.add_events(key, [*unsaved, *reader.new()])
         return {**body, "peak_bytes": peak}
 
     def _acknowledge(
@@ -187,8 +221,9 @@ class Execution:
     def _error(self, body: Mapping[str, Any]) -> TunesmithError:
         error = body["error"]
         if error.get("type") == "crash":
-            crash = RunError(error["what"], why=error["why"], fix=error["fix"], code=error["code"])
-            crash.exit_code = 1
+            fix = f"report it with the traceback in {self._log}"
+            crash = RunError(error["what"], why=error["why"], fix=fix, code=error["code"])
+            crash.exit_code = EXIT_OUR_FAULT
             return crash
         return from_dict(error)
 
@@ -208,14 +243,14 @@ class Execution:
             told["gates"] = self._ledger.gates(key)
         self._tell(step.name, told)
 
-    def _pass_on_stop(self, stopped: int) -> int:
-        """Send the first request to stop on as SIGTERM; a second one ends the worker at once."""
-        if self._stops > stopped:
-            if stopped == 0:
-                self._worker.stop()
-            else:
-                self._worker.kill()
-        return self._stops
+    def _pass_on_stop(self) -> None:
+        """Send a request to stop on as SIGTERM; a second one, or 30 s, ends the worker at once."""
+        if self._stops and self._stop_passed_on is None:
+            self._stop_passed_on = time.monotonic()
+            self._worker.stop()
+        asked = self._stop_passed_on
+        if self._stops > 1 or (asked and time.monotonic() - asked > _STOP_SECONDS):
+            self._worker.kill()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

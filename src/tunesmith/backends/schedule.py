@@ -37,6 +37,11 @@ class Place:
         """The file whose ``flock`` says who runs."""
         return self.home / "lock"
 
+    @property
+    def worker_lock(self) -> Path:
+        """The file whose ``flock`` says that a worker may still write."""
+        return self.home / "worker.lock"
+
     def run_folder(self, run: str) -> Path:
         """Folder of one run's files: run.yaml, report.html, report.json, worker.log."""
         return self.home / "runs" / run

@@ -22,7 +22,10 @@ from tunesmith.core.table import nearest
 class Config(BaseModel):
     """Settings that change the result. Closed: an unknown key is refused. Frozen: never edited."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, validate_default=True)
+    # Infinities and NaN have no canonical form, and NaN in a setting is always a mistake.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, validate_default=True, allow_inf_nan=False
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, in the order of the fields."""
@@ -52,9 +55,16 @@ class Resources(BaseModel):
 
 C = TypeVar("C", bound=BaseModel)
 
+_SHOWN = 80
+"""Characters of a refused value that an error repeats."""
+
 
 def parse(
-    kind: type[C], values: Mapping[str, object], *, source: str, origin: Mapping[str, str] | None = None
+    kind: type[C],
+    values: Mapping[str, object],
+    *,
+    source: str,
+    origin: Mapping[str, str] | None = None,
 ) -> C:
     """Settings of type ``kind`` from plain values; ``source`` is the file and section, for errors.
 
@@ -110,7 +120,8 @@ def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
         return f"`{key}` is required"
     message = str(problem["msg"])
     message = message.removeprefix("Value error, ")
-    return f"`{key}` = {problem['input']!r}: {message[0].lower()}{message[1:]}"
+    message = f"{message[0].lower()}{message[1:]}"
+    return f"`{key}` = {_short(problem['input'])}: {message}" if key else message
 
 
 def _place(problem: Mapping[str, Any], origin: Mapping[str, str]) -> str:
@@ -118,14 +129,23 @@ def _place(problem: Mapping[str, Any], origin: Mapping[str, str]) -> str:
     return f" ({origin[key]})" if key in origin else ""
 
 
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _known(kind: type[BaseModel], path: tuple[object, ...]) -> list[str]:
+    """Settings of the section at ``path``; empty when the path leaves the settings types."""
+    inside: object = kind
     for part in path:
-        field = kind.model_fields.get(str(part))
-        inner = section(field.annotation) if field else None
-        if inner is None:
-            return []
-        kind = inner
-    return list(kind.model_fields)
+        found = section(inside)
+        if found is not None and str(part) in found.model_fields:
+            inside = found.model_fields[str(part)].annotation
+        elif found is None and typing.get_args(inside):
+            # An item of a list or of a mapping: its type stands last, before any ellipsis.
+            inside = next(a for a in reversed(typing.get_args(inside)) if a is not ...)
+    found = section(inside)
+    return list(found.model_fields) if found else []
 
 
 def _type_name(annotation: object) -> str:

@@ -45,7 +45,7 @@ def _checked(value: object) -> object:
         return value
     if isinstance(value, float):
         assert math.isfinite(value), f"{value} has no canonical form"
-        return value
+        return value + 0.0  # -0.0 equals 0.0, and equal values have equal digests
     if isinstance(value, Mapping):
         assert all(isinstance(key, str) for key in value), "keys of a digested mapping are text"
         return {key: _checked(item) for key, item in value.items()}

@@ -31,7 +31,8 @@ class TunesmithError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from the four sentences; Exception's own way would lose the keyword arguments."""
-        return _rebuild, (type(self).__name__, self.what, self.why, self.fix, self.code)
+        words = (type(self).__name__, self.what, self.why, self.fix, self.code)
+        return _rebuild, words, self.__dict__
 
     def __str__(self) -> str:
         """Four lines, as the command line prints them."""
@@ -94,6 +95,16 @@ _TYPES: dict[str, type[TunesmithError]] = {
         MissingPackage, RunError, Stopped, GateFailed,
     )
 }  # fmt: skip
+
+
+def stopped() -> Stopped:
+    """The error of a run that was asked to stop; raised by the stage or, failing that, its launcher."""
+    return Stopped(
+        "the run was stopped",
+        why="Ctrl-C or SIGTERM was received",
+        fix="give the same command again: it goes on where it stopped",
+        code="stopped",
+    )
 
 
 def _rebuild(name: str, what: str, why: str, fix: str, code: str) -> TunesmithError:

@@ -7,11 +7,13 @@ last line (the writer was killed) is left for the next read, or skipped when the
 from __future__ import annotations
 
 import json
+import math
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal
 
 EventKind = Literal[
     "started",
@@ -50,19 +52,26 @@ class EventWriter:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _end_torn_line(path)
-        self._file: TextIO = path.open("a", encoding="utf-8")
+        self._file = path.open("ab")
+        self._lock = threading.Lock()
 
     def write(self, kind: EventKind, **body: object) -> None:
-        """Append one event; ``body`` holds JSON values only."""
-        line = json.dumps({"at": time.time(), "kind": kind, **body}, ensure_ascii=False)
-        self._file.write(line + "\n")
-        self._file.flush()
+        """Append one event; ``body`` holds JSON values only, and what is not finite becomes null."""
+        event = {"at": time.time(), "kind": kind, **body}
+        try:
+            text = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            text = json.dumps(_finite(event), ensure_ascii=False, allow_nan=False)
+        with self._lock:
+            # A lone surrogate (from a broken \\u escape in a user's row) has no UTF-8: it becomes "?".
+            self._file.write(text.encode("utf-8", "replace") + b"\n")
+            self._file.flush()
 
     def close(self) -> None:
         """Make the events durable and let the file go."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with self._lock, self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
 
 class EventReader:
@@ -98,6 +107,17 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and event.get("kind") in KINDS else None
+
+
+def _finite(value: object) -> object:
+    """The value with null for every NaN and infinity: a diverged loss is a gap in its curve."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _end_torn_line(path: Path) -> None:

@@ -18,7 +18,8 @@ def require(module: str, *, extra: str, needed_for: str) -> ModuleType:
         return import_module(module)
     except ModuleNotFoundError as error:
         top = module.split(".")[0]
-        if error.name not in {module, top}:
+        missing = error.name or ""
+        if not f"{module}.".startswith(f"{missing}."):
             raise
         raise MissingPackage(
             f"{top} is not installed",

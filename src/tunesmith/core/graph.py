@@ -108,6 +108,8 @@ def build(steps: typing.Iterable[Step], table: Mapping[str, str], *, seed: int) 
     for name in names:
         if names.count(name) > 1:
             raise _wrong(f"step {name} stands twice", "each step needs a name of its own")
+        if not name or "." in name:
+            raise _wrong(f"{name!r} cannot name a step", "the dot parts a step from its output")
     signatures = {step.name: _signature_of(step, table) for step in given}
     by_name = {step.name: step for step in given}
     for step in given:
@@ -152,9 +154,6 @@ def _check_inputs(
     step: Step, by_name: Mapping[str, Step], signatures: Mapping[str, Signature]
 ) -> None:
     takes = signatures[step.name].takes
-    for name, port in takes.items():
-        if name not in step.inputs and not port.optional:
-            raise _wrong(f"step {step.name}: input {name!r} is missing", "it is not optional")
     for name, value in step.inputs.items():
         if name not in takes:
             near = nearest(name, takes)
@@ -168,11 +167,15 @@ def _check_inputs(
                 "give a tuple of sources exactly where the stage asks for several",
             )
         for source in [value] if isinstance(value, str) else value:
-            _check_source(step.name, name, source, takes[name].kind, by_name, signatures)
+            _check_source(step.name, name, source, takes[name], by_name, signatures)
+    # After the misspelt ones: they say why an input is missing.
+    for name, port in takes.items():
+        if name not in step.inputs and not port.optional:
+            raise _wrong(f"step {step.name}: input {name!r} is missing", "it is not optional")
 
 
 def _check_source(
-    step: str, name: str, source: str, kind: type,
+    step: str, name: str, source: str, port: Port,
     by_name: Mapping[str, Step], signatures: Mapping[str, Signature],
 ) -> None:  # fmt: skip
     origin, _, output = source.partition(".")
@@ -184,14 +187,21 @@ def _check_source(
         )
     gives = signatures[origin].gives
     if output not in gives:
+        near = nearest(output, gives)
         raise _wrong(
-            f"step {step}: {origin} has no output {output!r}", f"it gives {', '.join(gives)}"
+            f"step {step}: {origin} has no output {output!r}",
+            f"did you mean {near!r}?" if near else f"it gives {', '.join(gives)}",
         )
-    if gives[output].kind is not kind:
+    if gives[output].kind is not port.kind:
         raise _wrong(
-            f"step {step}: input {name!r} takes {kind.__name__}, "
+            f"step {step}: input {name!r} takes {port.kind.__name__}, "
             f"but {source} is {gives[output].kind.__name__}",
             "only artefacts of the same kind can be joined",
+        )
+    if gives[output].optional and not port.optional:
+        raise _wrong(
+            f"step {step}: input {name!r} is needed, but {origin} may leave {output!r} out",
+            "an output that is optional can only feed an input that is optional",
         )
 
 

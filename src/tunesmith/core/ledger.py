@@ -15,11 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import StoreError
-from tunesmith.core.migrations import MIGRATIONS
+from tunesmith.core.database import connect, explain
 from tunesmith.core.store import disk_error
 
 Row = dict[str, Any]
+
+_FORGET_SUPERSEDED = """
+DELETE FROM events WHERE key = ? AND kind IN ('fact', 'accounting', 'point', 'metric', 'gate')
+AND id NOT IN (
+    SELECT max(id) FROM events WHERE key = ? GROUP BY kind, json_extract(body, '$.name'),
+        json_extract(body, '$.subject'), json_extract(body, '$.step'),
+        json_extract(body, '$.series'), json_extract(body, '$.x')
+)"""
+"""A killed attempt and the one that went on say many things twice; the last word counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +62,11 @@ class Ledger:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
         try:
-            self._db = _connect(path, readonly=readonly)
+            self._db = connect(path, readonly=readonly)
         except OSError as error:
             raise disk_error(error, path.parent) from error
-        except sqlite3.Error as error:
-            raise _damaged(path, error) from error
+        except sqlite3.DatabaseError as error:
+            explain(path, error)
 
     def close(self) -> None:
         """Let the file go."""
@@ -93,6 +101,7 @@ class Ledger:
                 (record.key, record.stage, record.version, json.dumps(record.config), record.seed,
                  time.time(), record.seconds, record.peak_bytes),
             )  # fmt: skip
+            db.execute(_FORGET_SUPERSEDED, (record.key, record.key))
             db.executemany(
                 "INSERT INTO outputs VALUES (?, ?, ?, ?)",
                 [(record.key, name, kind, d) for name, (kind, d) in record.outputs.items()],
@@ -217,8 +226,9 @@ class Ledger:
     def run(self, prefix: str | None = None) -> Row | None:
         """The run whose id starts with ``prefix``, or the newest; None when there is none."""
         row = self._one(
-            "SELECT * FROM runs WHERE id LIKE ? ORDER BY created DESC, id DESC LIMIT 1",
-            f"{prefix or ''}%",
+            "SELECT * FROM runs WHERE substr(id, 1, length(?1)) = ?1"
+            " ORDER BY created DESC, id DESC LIMIT 1",
+            prefix or "",
         )
         return None if row is None else _opened(row)
 
@@ -250,65 +260,18 @@ class Ledger:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-        except sqlite3.OperationalError as error:
-            raise _write_failed(self.path, error) from error
+        except sqlite3.DatabaseError as error:
+            explain(self.path, error)
 
     def _all(self, query: str, *values: object) -> list[Row]:
-        return [dict(row) for row in self._db.execute(query, values)]
+        try:
+            return [dict(row) for row in self._db.execute(query, values)]
+        except sqlite3.DatabaseError as error:
+            explain(self.path, error)
 
     def _one(self, query: str, *values: object) -> Row | None:
-        row = self._db.execute(query, values).fetchone()
-        return None if row is None else dict(row)
-
-
-def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    if readonly:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        _migrate(db, path)
-    db.row_factory = sqlite3.Row
-    return db
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise StoreError(
-            f"{path} was written by a newer tunesmith",
-            why=f"its tables are version {version}; this tunesmith knows {len(MIGRATIONS)}",
-            fix="pip install --upgrade tunesmith",
-            code="ledger-newer",
-        )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
-
-
-def _write_failed(path: Path, error: sqlite3.OperationalError) -> StoreError:
-    text = str(error)
-    if "full" in text:
-        return disk_error(OSError(28, text, str(path)), path.parent)
-    if "readonly" in text or "unable to open" in text:
-        return disk_error(OSError(13, text, str(path)), path.parent)
-    return StoreError(
-        f"{path}: {error}",
-        why="the ledger could not be written, so the result is not acknowledged",
-        fix="give the same command again; `tunesmith doctor` checks the project folder",
-        code="ledger-write",
-    )
-
-
-def _damaged(path: Path, error: sqlite3.Error) -> StoreError:
-    return StoreError(
-        f"{path} cannot be read: {error}",
-        why="every result of this project is found through it",
-        fix="restore the file from a backup, or rename the .tunesmith folder and run again",
-        code="ledger-unreadable",
-    )
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
 
 
 def _edges(record: Record) -> list[tuple[str, str, int, str]]:

@@ -9,6 +9,7 @@ the work is imported inside ``run``.
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 import threading
 import time
@@ -21,7 +22,7 @@ from pydantic import BaseModel
 
 from tunesmith.core import seeds
 from tunesmith.core.config import Resources
-from tunesmith.core.errors import Stopped
+from tunesmith.core.errors import stopped
 from tunesmith.core.events import EventWriter
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel, contravariant=True)
@@ -133,15 +134,12 @@ class Context:
     def check_stop(self) -> None:
         """Raise Stopped when Ctrl-C or SIGTERM has come."""
         if self.stop.is_set():
-            raise Stopped(
-                "the run was stopped",
-                why="Ctrl-C or SIGTERM was received",
-                fix="give the same command again: it goes on where it stopped",
-                code="stopped",
-            )
+            raise stopped()
 
     def metric(self, subject: str, name: str, estimate: Measured) -> None:
         """Record one number of ``subject`` (base, tuned, ...) with its interval and scorer."""
+        values = (estimate.value, estimate.low, estimate.high)
+        assert all(map(math.isfinite, values)), f"{subject}: {name} is {values}: not a number"
         self.events.write(
             "metric", subject=subject, name=name, value=estimate.value, low=estimate.low,
             high=estimate.high, n=estimate.n, unit=estimate.unit, scorer=estimate.scorer,

@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,11 +52,11 @@ class Store:
         address = digest.of_value(body)
         target = self.path(address)
         if target.exists():
-            shutil.rmtree(draft.path)
-            return Artifact(address, target)
-        self._staging.mkdir(parents=True, exist_ok=True)
-        staged = self._staging / f"{os.getpid()}-{uuid.uuid4().hex}"
-        os.replace(draft.path, staged)
+            if not self.verify(address):
+                shutil.rmtree(draft.path)
+                return self._durable(address)
+            self._set_aside(target)
+        staged = self._stage(draft.path)
         _write_durably(staged / MANIFEST, digest.canonical(body))
         _fsync_tree(staged)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,22 @@ class Store:
             if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
                 raise
             shutil.rmtree(staged)
-        for folder in (target.parent, self._objects):
+        return self._durable(address)
+
+    def _stage(self, folder: Path) -> Path:
+        self._staging.mkdir(parents=True, exist_ok=True)
+        staged = self._staging / f"{os.getpid()}-{uuid.uuid4().hex}"
+        os.replace(folder, staged)
+        return staged
+
+    def _set_aside(self, damaged: Path) -> None:
+        """Make room for the same content made again; what a disk or a hand damaged cannot stay."""
+        shutil.rmtree(self._stage(damaged), ignore_errors=True)
+
+    def _durable(self, address: str) -> Artifact[K]:
+        """The artefact, once the name of every folder above it is on the disk too."""
+        target = self.path(address)
+        for folder in (target.parent, self._objects, self.root, self.root.parent):
             fsync_folder(folder)
         return Artifact(address, target)
 
@@ -78,14 +93,15 @@ class Store:
         """The artefact with this digest.
 
         Raises:
-            StoreError: when it is not in the store, or of another kind or a newer format.
+            StoreError: when it is not whole in the store, or of another kind or a newer format.
 
         """
         path = self.path(address)
-        if not (path / MANIFEST).exists():
+        if not self.has(address):
             raise StoreError(
-                f"artefact {address[:12]} is not in the store",
-                why=f"{path} is missing; a part of the project folder was removed or not copied",
+                f"artefact {address[:12]} is not whole in the store",
+                why=f"{path} or a file in it is missing or cut short; a part of the project folder "
+                "was removed or not copied",
                 fix="run the pipeline again: the step that made it will be run",
                 code="artefact-missing",
             )
@@ -106,22 +122,30 @@ class Store:
 
     def has(self, address: str) -> bool:
         """Whether every file of the artefact is there with its recorded size."""
+        path = self.path(address)
         try:
             files = self.manifest(address)["files"]
-        except (OSError, ValueError):
+            return all(_size(path / file["path"]) == file["bytes"] for file in files)
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        path = self.path(address)
-        return all(_size(path / file["path"]) == file["bytes"] for file in files)
 
     def verify(self, address: str) -> list[str]:
-        """Files whose bytes no longer have the recorded SHA-256; empty when all is well."""
+        """Files that were changed, removed or added since; empty when all is well.
+
+        A changed manifest stands alone in the list: what it says of the others is worth nothing.
+        """
         path = self.path(address)
-        return [
-            file["path"]
-            for file in self.manifest(address)["files"]
-            if _size(path / file["path"]) != file["bytes"]
-            or digest.of_file(path / file["path"]) != file["sha256"]
-        ]
+        try:
+            body = self.manifest(address)
+            whole = digest.of_value(body) == address
+        except (OSError, ValueError):
+            whole = False
+        if not whole:
+            return [MANIFEST]
+        known = {file["path"]: file for file in body["files"]}
+        there = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
+        added = there - known.keys() - {MANIFEST}
+        return sorted({name for name, file in known.items() if _differs(path / name, file)} | added)
 
     def find(self, prefix: str) -> list[str]:
         """Digests that start with ``prefix`` (2 hex digits or more), in order."""
@@ -129,9 +153,8 @@ class Store:
 
     def addresses(self) -> Iterator[str]:
         """Digest of every published artefact, in order."""
-        for folder in sorted(self._objects.glob("??")):
-            for entry in sorted(folder.iterdir()):
-                yield folder.name + entry.name
+        for manifest in sorted(self._objects.glob(f"??/*/{MANIFEST}")):
+            yield manifest.parent.parent.name + manifest.parent.name
 
     def sweep(self) -> int:
         """Remove what killed processes left in ``staging``; the number of folders removed.
@@ -147,7 +170,8 @@ class Store:
 def disk_error(error: OSError, folder: Path) -> StoreError:
     """What a failed write means for the user: a full disk, a read-only folder, or something else."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        free = shutil.disk_usage(folder if folder.exists() else folder.parent).free
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free
         return StoreError(
             f"the disk of {folder} is full ({free / 2**20:.0f} MiB free)",
             why="a result could not be written; results written before are whole",
@@ -156,9 +180,10 @@ def disk_error(error: OSError, folder: Path) -> StoreError:
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return StoreError(
-            f"{error.filename or folder} cannot be written",
-            why=f"{error.strerror}: tunesmith keeps its results there",
-            fix=f"check with `ls -ld {folder}`; give yourself write permission, or move the project",
+            f"{error.filename or folder} cannot be opened or written",
+            why=f"the system says: {error.strerror}",
+            fix=f"check with `ls -ld {error.filename or folder}`; give yourself permission, "
+            "or move the project",
             code="folder-read-only",
         )
     return StoreError(
@@ -172,8 +197,12 @@ def disk_error(error: OSError, folder: Path) -> StoreError:
 def write_text_durably(path: Path, text: str) -> None:
     """Replace a file's content in one step: readers see the old text or the new, never a part."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    _write_durably(partial, text.encode("utf-8"))
-    os.replace(partial, path)
+    try:
+        _write_durably(partial, text.encode("utf-8"))
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     fsync_folder(path.parent)
 
 
@@ -196,6 +225,8 @@ def _manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
             files.append(
                 {"path": name, "bytes": path.stat().st_size, "sha256": digest.of_file(path)}
             )
+    names = [file["path"] for file in files]
+    assert MANIFEST not in names, f"{folder / MANIFEST}: the store writes a file of this name"
     assert files, f"{folder} is empty: a stage must write its output before it returns"
     return {"format": FORMAT, "kind": kind, "version": version, "files": files}
 
@@ -215,6 +246,10 @@ def _fsync_tree(folder: Path) -> None:
         finally:
             os.close(handle)
     fsync_folder(folder)
+
+
+def _differs(path: Path, recorded: Mapping[str, Any]) -> bool:
+    return bool(_size(path) != recorded["bytes"] or digest.of_file(path) != recorded["sha256"])
 
 
 def _size(path: Path) -> int:
