@@ -7,10 +7,10 @@ its bytes. Each record type has one `Layout`; memory holds one batch, however ma
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
@@ -87,20 +87,47 @@ def count_rows(folder: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-def write_table(path: Path, rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> int:
-    """Write plain mappings as one deterministic Parquet file; the number of rows written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
-    iterator = iter(rows)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while batch := list(itertools.islice(iterator, _BATCH_ROWS)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-            written += len(batch)
-    return written
+class TableWriter:
+    """One deterministic Parquet file, written a mapping at a time; a batch is kept in memory."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.count = 0
+        self._schema = schema
+        self._waiting: list[Mapping[str, object]] = []
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._flush()
+        self._writer.close()
+
+    def add(self, row: Mapping[str, object]) -> None:
+        """Append one row."""
+        self._waiting.append(row)
+        self.count += 1
+        if len(self._waiting) == _BATCH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            self._waiting.clear()
 
 
 def _write(folder: Path, rows: Iterable[R], layout: Layout[R]) -> int:
-    return write_table(folder / FILE_NAME, (layout.pack(row) for row in rows), layout.schema)
+    with TableWriter(folder / FILE_NAME, layout.schema) as writer:
+        for row in rows:
+            writer.add(layout.pack(row))
+    return writer.count
 
 
 def _read(folder: Path, layout: Layout[R]) -> Iterator[R]:
@@ -137,7 +164,7 @@ def _unpacked(messages: Iterable[Values]) -> tuple[Message, ...]:
     return tuple(Message(message["role"], message["content"]) for message in messages)
 
 
-_CONVERSATION: Final = Layout[Conversation](
+_CONVERSATION: Final[Layout[Conversation]] = Layout(
     pa.schema(
         [
             ("messages", _MESSAGES),
@@ -157,7 +184,7 @@ _CONVERSATION: Final = Layout[Conversation](
     lambda v: Conversation(_unpacked(v["messages"]), v["source"], v["row"], v["id"], v["group"]),
 )
 
-_PREFERENCE: Final = Layout[Preference](
+_PREFERENCE: Final[Layout[Preference]] = Layout(
     pa.schema(
         [
             ("prompt", _MESSAGES),
@@ -181,7 +208,7 @@ _PREFERENCE: Final = Layout[Preference](
     ),
 )
 
-_DOCUMENT: Final = Layout[Document](
+_DOCUMENT: Final[Layout[Document]] = Layout(
     pa.schema(
         [
             ("text", pa.string()),
@@ -195,7 +222,7 @@ _DOCUMENT: Final = Layout[Document](
     lambda v: Document(**v),
 )
 
-_PROBLEM: Final = Layout[Problem](
+_PROBLEM: Final[Layout[Problem]] = Layout(
     pa.schema(
         [
             ("prompt", pa.string()),

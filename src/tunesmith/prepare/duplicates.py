@@ -1,0 +1,46 @@
+"""Exact duplicates: rows that are equal once case, width, spaces and punctuation are set aside."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable
+
+from tunesmith.records.conversation import Conversation, Message
+
+
+def normal_form(text: str) -> str:
+    """Letters, digits and signs of ``text`` in NFKC and lower case, words parted by one space.
+
+    Signs such as + and = stay: "2 + 2" and "2 - 2" are different questions.
+    """
+    kept = (
+        " "
+        if unicodedata.category(character)[0] in "ZCP" and character not in "-%#@&*/"
+        else character
+        for character in unicodedata.normalize("NFKC", text).casefold()
+    )
+    return " ".join("".join(kept).split())
+
+
+def fingerprint(messages: Iterable[Message]) -> bytes:
+    """16 bytes that are equal for messages of equal roles and normal forms."""
+    digest = hashlib.sha256()
+    for message in messages:
+        digest.update(f"{message.role}\0{normal_form(message.content)}\0".encode())
+    return digest.digest()[:16]
+
+
+class FirstOnly:
+    """Tells whether a row was seen before; 16 bytes of memory for each different row."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def __call__(self, row: Conversation) -> str | None:
+        """None for the first of its kind, else the reason to drop the row."""
+        mark = fingerprint(message for message in row.messages if message.role != "system")
+        if mark in self._seen:
+            return "exact duplicate"
+        self._seen.add(mark)
+        return None
