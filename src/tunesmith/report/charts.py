@@ -46,7 +46,6 @@ def estimates(
             ),
         ]  # fmt: skip
     height = len(rows) * _ROW + 4
-    marks.insert(0, line(0.5, 14, 0.5, height - 2, "axis"))
     label = f"{name}: " + "; ".join(f"{r['subject']} {figures.estimate(r)}" for r in rows)
     return picture(_NARROW, height, marks, label=label)
 
@@ -56,25 +55,27 @@ def curves(
     *,
     x_label: str,
     label: str,
+    height: int = 300,
     from_zero: bool = False,
 ) -> Markup:
-    """Lines over one pair of axes; each is (name, points [x, y], class), named at the head."""
+    """Lines over one pair of axes; each is (name, points [x, y], class). Several are named at the head."""
     points = [p for _, line_points, _ in series for p in line_points]
     low, high = min(p[1] for p in points), max(p[1] for p in points)
     low = 0.0 if from_zero else low - (high - low) * 0.06
     high = high + (high - low) * 0.06 or 1.0
     x = Scale(min(p[0] for p in points), max(p[0] for p in points), 46, 390)
-    y = Scale(low, high, 196, 30)
+    y = Scale(low, high, height - 40, 30 if len(series) > 1 else 8)
     marks = _grid(x, y, x_label)
     start = 46.0
     for name, line_points, class_ in series:
         marks += _curve(line_points, x, y, class_, name)
-        marks += [
-            element("rect", x=start, y=6, width=14, height=4, rx=2, class_=class_),
-            text(start + 19, 12, name, "label"),
-        ]
-        start += 34 + 6.6 * len(name)
-    return picture(WIDTH, 236, marks, label=label)
+        if len(series) > 1:
+            marks += [
+                element("rect", x=start, y=6, width=14, height=4, rx=2, class_=class_),
+                text(start + 19, 12, name, "label"),
+            ]
+            start += 34 + 6.6 * len(name)
+    return picture(WIDTH, height, marks, label=label)
 
 
 def histogram(edges: Sequence[float], counts: Sequence[int], *, unit: str, label: str) -> Markup:
@@ -142,8 +143,8 @@ def _latency(
         marks.append(text(at, middle + 22, words, "small", "middle"))
     if objective is not None:
         marks += [
-            line(x(objective), top + 10, x(objective), middle + 12, "objective"),
-            text(x(objective) + 5, top + 16, f"objective {figures.duration(objective)}", "small"),
+            line(x(objective), top + 22, x(objective), middle + 11, "objective"),
+            text(394, top + 16, f"objective {figures.duration(objective)}", "small", "end"),
         ]
     return marks
 
@@ -160,15 +161,19 @@ def _whisker(x: Scale, row: Mapping[str, Any], middle: float) -> list[Markup]:
 
 
 def _grid(x: Scale, y: Scale, x_label: str) -> list[Markup]:
-    marks = []
-    for tick in ticks(y.low, y.high, 4):
+    bottom, marks = y.start, []
+    for tick in ticks(y.low, y.high, 4 if y.start - y.end > 120 else 2):
         marks += [
             line(46, y(tick), 390, y(tick), "grid"),
             text(40, y(tick) + 4, tick_label(tick), "tick", "end"),
         ]
     for tick in ticks(x.low, x.high, 6):
-        marks.append(text(x(tick), 213, tick_label(tick), "tick", "middle"))
-    return [*marks, line(46, 196, 390, 196, "axis"), text(390, 231, x_label, "tick", "end")]
+        marks.append(text(x(tick), bottom + 17, tick_label(tick), "tick", "middle"))
+    return [
+        *marks,
+        line(46, bottom, 390, bottom, "axis"),
+        text(390, bottom + 33, x_label, "tick", "end"),
+    ]
 
 
 def _curve(

@@ -19,7 +19,7 @@ FORMAT: Final = 1
 
 Report = dict[str, Any]
 
-_SINGLE: Final = ("plan", "serving", "health")
+_SINGLE: Final = ("model", "verdict", "plan", "serving", "health")
 """Facts of which a run has one; the last one counts."""
 _LISTED: Final = ("training", "data", "answers", "paired", "compression", "renewal")
 """Facts of which each step may give one, or a list."""

@@ -31,9 +31,18 @@ def scores(report: Report) -> View | None:
         panels.append(
             {"title": figures.title(name), "hint": hint, "chart": chart, "n": _one_n(rows)}
         )
-    pairs = [{**p, "title": figures.title(p["name"]), "way": story.direction(p)}
-             for p in report.get("paired") or []]  # fmt: skip
-    return {"panels": panels, "pairs": pairs, "table": metrics}
+    return {"panels": panels, "pairs": pairs(report.get("paired") or []), "table": metrics}
+
+
+def pairs(table: Sequence[Mapping[str, Any]]) -> list[View]:
+    """Rows of a table of paired differences; ``tone`` says whether the interval shows a gain or a loss."""
+    tones = {1: "good", -1: "bad", 0: "dim"}
+    rows = []
+    for pair in table:
+        better = -1 if pair.get("better") == "lower" else 1
+        tone = tones[story.direction(pair) * better]
+        rows.append({**pair, "title": figures.title(pair["name"]), "tone": tone})
+    return rows
 
 
 def answers(report: Report) -> list[View]:
@@ -63,9 +72,13 @@ def data(report: Report) -> View | None:
         mine = [account for account in accounts if account["stage"] == stage]
         most = max(account["rows_in"] for account in mine) or 1
         bars = [_account(account, most) for account in mine]
-        groups.append({"stage": stage, "bars": bars, "telling": any(bar["lost"] for bar in bars)})
-    groups.sort(key=lambda group: not group["telling"])
-    return {"groups": groups, "facts": [_data_fact(fact) for fact in facts]}
+        groups.append({"stage": stage, "bars": bars})
+    whole = [bar for group in groups for bar in group["bars"] if not _lossy(group)]
+    return {
+        "groups": [group for group in groups if _lossy(group)],
+        "whole": whole,
+        "facts": [_data_fact(fact) for fact in facts],
+    }
 
 
 def lineage(report: Report) -> View | None:
@@ -142,6 +155,10 @@ def _scale_of(metrics: Sequence[Mapping[str, Any]], name: str) -> float:
 def _one_n(rows: Sequence[Mapping[str, Any]]) -> str:
     sizes = {row.get("n") for row in rows}
     return figures.count(sizes.pop()) if len(sizes) == 1 else ""
+
+
+def _lossy(group: View) -> bool:
+    return any(bar["lost"] for bar in group["bars"])
 
 
 def _account(account: Mapping[str, Any], most: int) -> View:

@@ -123,7 +123,7 @@ def sentence(text: str) -> str:
     if not text:
         return ""
     # A name such as q8_0 or rouge1 keeps its small letter.
-    is_word = re.match(r"[a-z]+(?=[\s,;.'\u2019-]|$)", text)
+    is_word = re.match(r"[a-z]+(?=[\s,;:.'\u2019-]|$)", text)
     first = text[0].upper() + text[1:] if is_word else text
     return first if first[-1] in ".!?" else f"{first}."
 

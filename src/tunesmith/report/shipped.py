@@ -24,7 +24,7 @@ class Shipped:
 def shipped(ledger: Ledger, store: Store, run: str) -> Shipped:
     """The base model with the newest adapter of the run that may be used.
 
-    A later round counts only when every blocking gate of ``promote`` passed or was accepted. The
+    A later round counts only when every gate of ``promote`` passed or was accepted. The
     GGUF is given only when it was made from the same adapter.
 
     Raises:
@@ -65,13 +65,14 @@ def _outputs(
 
 
 def _promoted(ledger: Ledger, steps: list[dict[str, Any]]) -> bool:
+    """Whether a later round ran and no criterion of its promotion spoke against it."""
     promotions = [
         s for s in steps if s["stage"] == "promote" and s["key"] and ledger.result(s["key"])
     ]
     for step in promotions:
         accepted = ledger.acceptances(step["key"])
         for gate in ledger.gates(step["key"]):
-            if gate["decision"] == "failed" and gate["blocking"] and gate["name"] not in accepted:
+            if gate["decision"] != "passed" and gate["name"] not in accepted:
                 return False
     return bool(promotions)
 

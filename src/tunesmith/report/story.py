@@ -29,7 +29,7 @@ def headline(report: Report) -> str:
 def sentences(report: Report) -> list[str]:
     """What each phase found, a sentence each, in the order of the life of a model."""
     told = [
-        _gain_in_full(report), _data(report), _method(report), _training(report),
+        _gain_in_full(report), _verdict(report), _data(report), _method(report), _training(report),
         _compression(report), _health(report), _renewal(report),
     ]  # fmt: skip
     return [figures.sentence(text) for text in told if text]
@@ -102,16 +102,24 @@ def _gain_in_full(report: Report) -> str:
     pair = primary(report)
     if pair is None:
         return ""
+    better = -1 if pair.get("better") == "lower" else 1
     words = {
         1: "so the gain is not chance",
         -1: "so the loss is not chance",
         0: "which includes zero: more rows are needed to tell",
-    }[direction(pair)]
+    }[direction(pair) * better]
     return (
         f"on the same {figures.count(pair['n'])} rows {figures.title(pair['name'])} changed by "
         f"{figures.signed(pair['difference'])} (95{figures.THIN}% interval "
         f"{figures.interval(pair['low'], pair['high'])}), {words}"
     )
+
+
+def _verdict(report: Report) -> str:
+    verdict = report.get("verdict") or {}
+    if not verdict.get("verdict"):
+        return ""
+    return f"the verdict on the base model was \u201c{verdict['verdict']}\u201d: {verdict.get('reason', '')}"
 
 
 def _gates(report: Report) -> str:
@@ -227,8 +235,8 @@ def _renewal(report: Report) -> str:
     rounds = report.get("renewal") or []
     if not rounds:
         return ""
-    last = rounds[-1]
-    return f"round {last.get('round', 2)} was {last.get('decision', 'compared')}: {last.get('reason', '')}"
+    word = "promoted" if rounds[-1].get("promoted") else "not promoted"
+    return f"the round with later rows was {word}: {rounds[-1].get('reason', '')}"
 
 
 def _and(names: Sequence[str]) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from tunesmith.report import charts, figures
+from tunesmith.report.evidence import pairs
+from tunesmith.report.front import machine_words
 
 Report = Mapping[str, Any]
 View = dict[str, Any]
@@ -13,8 +17,8 @@ View = dict[str, Any]
 
 def method(report: Report) -> View | None:
     """Every candidate with its forecast, and the forecast beside what was measured."""
-    plan = report.get("plan") or {}
-    if not plan:
+    plan, model = report.get("plan") or {}, report.get("model") or {}
+    if not plan and not model:
         return None
     compared = [
         {**row, "ratio": row["measured"] / row["predicted"] if row["predicted"] else None,
@@ -25,39 +29,49 @@ def method(report: Report) -> View | None:
     return {
         "chosen": plan.get("chosen"), "reason": plan.get("reason", ""),
         "candidates": plan.get("candidates") or [], "assumptions": plan.get("assumptions") or [],
-        "compared": compared, "machine": plan.get("machine") or "",
+        "compared": compared, "machine": machine_words(report["run"].get("machine") or {}),
         "currency": next((c.get("currency") for c in plan.get("candidates") or []), "") or "",
+        "model": [(n.replace("_", " "), figures.setting(v)) for n, v in model.items() if n != "stage"],
     }  # fmt: skip
 
 
 def training(report: Report) -> list[View]:
     """For each training: its facts, its losses, and its learning rate and speed."""
-    views = []
     curves = report.get("curves") or []
     facts = {fact["stage"]: fact for fact in report.get("training") or []}
-    for stage in dict.fromkeys([*facts, *(c["stage"] for c in curves)]):
-        mine = {c["series"]: c["points"] for c in curves if c["stage"] == stage if c["points"]}
-        losses = [
-            (n, p, "s0" if n == "train loss" else "s1") for n, p in mine.items() if "loss" in n
-        ]
-        drawn = []
-        if losses:
-            drawn.append(
-                ("Loss", charts.curves(losses, x_label="step", label=_curve_words(stage, losses)))
-            )
-        for name, points in mine.items():
-            if "loss" not in name and len(points) > 1:
-                one = [(name, points, "s2")]
-                drawn.append(
-                    (
-                        name,
-                        charts.curves(
-                            one, x_label="step", label=_curve_words(stage, one), from_zero=True
-                        ),
-                    )
-                )
-        views.append({"stage": stage, "facts": _training_facts(facts.get(stage)), "charts": drawn})
+    views = []
+    for stage in dict.fromkeys([*facts, *(curve["stage"] for curve in curves)]):
+        mine = {c["series"]: c["points"] for c in curves if c["stage"] == stage and c["points"]}
+        views.append(
+            {
+                "stage": stage,
+                "facts": _training_facts(facts.get(stage)),
+                "charts": _curves(stage, mine),
+            }
+        )
     return views
+
+
+def _curves(
+    stage: str, series: Mapping[str, Sequence[Sequence[float]]]
+) -> list[tuple[str, Markup]]:
+    """(title, chart): the losses together and tall, every other series alone and low."""
+    losses = [
+        (name, points, "s0" if name == "train loss" else "s1")
+        for name, points in series.items()
+        if "loss" in name
+    ]
+    drawn = []
+    if losses:
+        label = _curve_words(stage, losses)
+        drawn.append(("Loss", charts.curves(losses, x_label="step", label=label)))
+    for name, points in series.items():
+        if "loss" not in name and len(points) > 1:
+            one = [(name, points, "s2")]
+            label = _curve_words(stage, one)
+            low = charts.curves(one, x_label="step", label=label, height=118, from_zero=True)
+            drawn.append((name, low))
+    return drawn
 
 
 def compression(report: Report) -> View | None:
@@ -92,9 +106,17 @@ def traffic(report: Report) -> View | None:
             "abnormal": health.get("abnormal") or {}, "use": _use_facts(health.get("use") or {})}  # fmt: skip
 
 
-def renewal(report: Report) -> list[Mapping[str, Any]]:
-    """What later rounds brought."""
-    return list(report.get("renewal") or [])
+def renewal(report: Report) -> list[View]:
+    """What later rounds brought: verdict, reason and the paired numbers."""
+    return [
+        {
+            "stage": entry.get("stage", ""), "promoted": bool(entry.get("promoted")),
+            "reason": entry.get("reason", ""),
+            "compared": f"{entry.get('candidate', 'candidate')} against {entry.get('current', 'current')}",
+            "pairs": pairs(entry.get("paired") or []),
+        }
+        for entry in report.get("renewal") or []
+    ]  # fmt: skip
 
 
 def _pair_shares(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -173,7 +195,9 @@ def _in_words(name: str, value: str | int | float) -> str:
         return figures.setting(value)
     if name.endswith("seconds"):
         return figures.duration(value)
-    return figures.size(value) if name.endswith("bytes") else figures.number(value)
+    if isinstance(value, int):
+        return figures.size(value) if name.endswith("bytes") else figures.count(value)
+    return figures.number(value)
 
 
 def _use_facts(use: Mapping[str, Any]) -> list[tuple[str, str]]:

