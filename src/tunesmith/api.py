@@ -30,6 +30,7 @@ from tunesmith.recipes.settings import Settings
 from tunesmith.stages import table
 
 if TYPE_CHECKING:
+    from tunesmith.ports import Engine
     from tunesmith.serve.server import Server
 
 OnEvent = Callable[[str, Mapping[str, Any]], None]
@@ -130,7 +131,8 @@ def compare(project: Folder, before: str, after: str) -> dict[str, Any]:
     """Two runs side by side: settings, metrics, gates and artefacts that differ."""
     from tunesmith.report.diff import compare as compare_reports
 
-    return compare_reports(open_run(project, before), open_run(project, after))
+    one, other = open_run(project, before), open_run(project, after)
+    return compare_reports(one, other, place(project).store())
 
 
 def show(project: Folder, what: str | None = None, *, limit: int = 20) -> Any:
@@ -163,6 +165,19 @@ def start_server(project: Folder = ".", run: str | None = None, **options: Any) 
     with _readonly(project) as ledger:
         parts = shipped(ledger, where.store(), _run_id(ledger, run))
     return serve_model(parts.model, parts.tuned, parts.gguf, **options)
+
+
+def open_engine(project: Folder = ".", run: str | None = None, *, engine: str = "auto") -> Engine:
+    """The engine that generates with a finished run's model: ``transformers``, ``llama.cpp`` or ``auto``.
+
+    ``auto`` takes llama.cpp when the run has a GGUF of this very model. Close it after use.
+    """
+    from tunesmith.report.shipped import open_shipped, shipped
+
+    where = place(project)
+    with _readonly(project) as ledger:
+        parts = shipped(ledger, where.store(), _run_id(ledger, run))
+    return open_shipped(parts, engine, load_project(project).config.resources)
 
 
 def _pipeline(loaded: Settings, folder: Path) -> Pipeline:

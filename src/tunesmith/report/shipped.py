@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.core.config import Resources
 from tunesmith.core.errors import ConfigError
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.store import Store
+from tunesmith.ports import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,29 @@ def shipped(ledger: Ledger, store: Store, run: str) -> Shipped:
         store.path(newest) if newest else None,
         _gguf(ledger, store, steps, newest),
     )
+
+
+def open_shipped(parts: Shipped, engine: str, resources: Resources) -> Engine:
+    """The engine called ``engine``; ``auto`` takes llama.cpp when there is a GGUF.
+
+    Raises:
+        ConfigError: when llama.cpp is asked for and the run has no GGUF of this model.
+
+    """
+    if engine == "transformers" or (engine == "auto" and parts.gguf is None):
+        from tunesmith.integrations.transformers_engine import TransformersEngine
+
+        return TransformersEngine(parts.model, parts.tuned, resources=resources)
+    if parts.gguf is None:
+        raise ConfigError(
+            "the run has no GGUF of this model",
+            why="llama.cpp reads GGUF only, and the newest adapter was not compressed",
+            fix="tunesmith run --until compress, or --engine transformers",
+            code="run-without-gguf",
+        )
+    from tunesmith.integrations.llama_cpp import LlamaCppEngine
+
+    return LlamaCppEngine(parts.gguf, resources=resources)
 
 
 def _outputs(
