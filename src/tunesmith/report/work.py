@@ -41,7 +41,8 @@ def training(report: Report) -> list[View]:
     facts = {fact["stage"]: fact for fact in report.get("training") or []}
     views = []
     for stage in dict.fromkeys([*facts, *(curve["stage"] for curve in curves)]):
-        mine = {c["series"]: c["points"] for c in curves if c["stage"] == stage and c["points"]}
+        own = {c["series"]: _finite(c["points"]) for c in curves if c["stage"] == stage}
+        mine = {series: points for series, points in own.items() if points}
         views.append(
             {
                 "stage": stage,

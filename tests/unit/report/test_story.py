@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tunesmith.report import story
+from tunesmith.report.card import model_card
+from tunesmith.report.data import empty
+
+
+def pair(low: float, high: float, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "rouge1",
+        "before": 0.1,
+        "after": 0.2,
+        "difference": 0.1,
+        "low": low,
+        "high": high,
+        "n": 25,
+        **more,
+    }
+
+
+def told(**parts: Any) -> dict[str, Any]:
+    return {**empty(), "run": {"id": "1", "status": "done", "started": 0.0}, **parts}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verb"),
+    [(0.05, 0.15, "lifted"), (-0.2, -0.1, "lowered"), (-0.1, 0.3, "did not clearly move")],
+)
+def test_the_headline_claims_only_what_the_interval_shows(
+    low: float, high: float, verb: str
+) -> None:
+    assert story.headline(told(paired=[pair(low, high)])).startswith(f"Tuning {verb} ROUGE-1")
+
+
+def test_a_lower_perplexity_is_a_gain() -> None:
+    [sentence] = story.sentences(told(paired=[pair(-3.0, -1.0, name="perplexity", better="lower")]))
+    assert "so the gain is not chance" in sentence
+
+
+def test_an_interval_around_zero_asks_for_more_rows() -> None:
+    [sentence] = story.sentences(told(paired=[pair(-0.1, 0.3)]))
+    assert "more rows are needed" in sentence
+
+
+def test_undecided_gates_are_not_counted_as_passed() -> None:
+    gates = [
+        {"name": n, "decision": d}
+        for n, d in (("a", "passed"), ("b", "undecided"), ("c", "failed"))
+    ]
+    assert story.tally(told(gates=gates)) == (1, 2)
+    assert story.headline(told(gates=gates)) == "1 of 2 gates passed, c did not."
+
+
+def test_a_run_without_numbers_says_how_far_it_came() -> None:
+    assert (
+        story.headline(told(stages=[{"status": "done"}, {"status": "waiting"}]))
+        == "1 of 2 steps are done."
+    )
+
+
+def test_the_sentences_tell_every_phase_once(report: dict[str, Any]) -> None:
+    text = " ".join(story.sentences(report))
+    for word in (
+        "interval",
+        "verdict",
+        "rows were fit",
+        "LoRA",
+        "tokens/s",
+        "138 MiB",
+        "first token",
+        "promoted",
+    ):
+        assert word in text
+    assert all(sentence.endswith(".") for sentence in story.sentences(report))
+
+
+def test_each_step_has_its_own_words(report: dict[str, Any]) -> None:
+    words = {stage["name"]: story.step_words(report, stage["name"]) for stage in report["stages"]}
+    assert words["prepare"] == "100 rows in, 90 out"
+    assert words["baseline"].startswith("ROUGE-1 0.080")
+    assert "30 steps" in words["train"]
+    assert "612 ms" in words["monitor"]
+    assert words["gate"] == "3 gates, none failed."
+
+
+def test_the_model_card_names_every_open_gate_among_the_limits(report: dict[str, Any]) -> None:
+    limits = model_card(report).split("## Limits")[1]
+    assert "latency P99" in limits
+    assert "abnormal requests" in limits
+    assert "improvement" not in limits
+
+
+def test_a_model_card_keeps_tables_whole_and_html_out(report: dict[str, Any]) -> None:
+    report["gates"][0]["reason"] = "a | b\n<script>alert(1)</script>"
+    card = model_card(report)
+    assert "a \\| b &lt;script>" in card
+    assert "<script" not in card
+    assert card.startswith("---\nlanguage:")
