@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
+from typing import Final
 
 from tunesmith.records.conversation import Conversation, Message
 
@@ -14,13 +15,20 @@ def normal_form(text: str) -> str:
 
     Signs such as + and = stay: "2 + 2" and "2 - 2" are different questions.
     """
-    kept = (
-        " "
-        if unicodedata.category(character)[0] in "ZCP" and character not in "-%#@&*/"
-        else character
-        for character in unicodedata.normalize("NFKC", text).casefold()
-    )
-    return " ".join("".join(kept).split())
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_SPACED).split())
+
+
+class _Spaced(dict[int, int]):
+    """Code point -> itself, or a space for punctuation and controls; filled as points are met."""
+
+    def __missing__(self, point: int) -> int:
+        is_apart = unicodedata.category(chr(point))[0] in "ZCP" and chr(point) not in _KEPT_SIGNS
+        self[point] = ord(" ") if is_apart else point
+        return self[point]
+
+
+_KEPT_SIGNS: Final = "-%#@&*/"
+_SPACED: Final = _Spaced()
 
 
 def fingerprint(messages: Iterable[Message]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from tunesmith.prepare.operators import Operator
+from tunesmith.prepare.operators import Operator, Outcome
 from tunesmith.privacy.find import mask
 from tunesmith.records.conversation import Conversation
 from tunesmith.records.rows import TableWriter
@@ -68,8 +68,11 @@ class Tally:
     ) -> Iterator[Conversation]:
         """The rows that ``operator`` keeps, one at a time; counts are whole when the last is taken."""
         count = StepCount(step)
-        self.steps.append(count)
-        for outcome in operator(rows):
+        self.steps.append(count)  # Now, not when the first row is taken: steps keep their order.
+        return self._counted(count, operator(rows))
+
+    def _counted(self, count: StepCount, outcomes: Iterable[Outcome]) -> Iterator[Conversation]:
+        for outcome in outcomes:
             count.rows_in += 1
             count.found.update(outcome.found)
             if outcome.dropped is None:
@@ -77,7 +80,7 @@ class Tally:
                 yield outcome.row
             else:
                 count.dropped[outcome.dropped] += 1
-                self._note(step, outcome.dropped, outcome.row)
+                self._note(count.step, outcome.dropped, outcome.row)
 
     def _note(self, step: str, reason: str, row: Conversation) -> None:
         origin = {"id": row.id, "source": row.source, "row": row.row}

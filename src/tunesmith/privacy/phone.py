@@ -24,7 +24,8 @@ _EXCHANGE: Final = r"(?!\d11)[2-9]\d\d"
 _AMERICA: Final = re.compile(
     rf"{_ALONE}(?:\+?1{_SEPARATOR}?)?"
     rf"(?:\({_AREA}\){_SEPARATOR}?{_EXCHANGE}{_SEPARATOR}?|{_AREA}({_SEPARATOR}){_EXCHANGE}\1)"
-    rf"\d{{4}}{_EXTENSION}{_END}"
+    rf"\d{{4}}{_EXTENSION}{_END}",
+    re.ASCII,
 )
 
 # Chinese mobiles begin with 13 to 19 and have 11 digits; fixed lines are an area code of 3 or 4
@@ -34,39 +35,50 @@ _CHINA: Final = re.compile(
     rf"(?<![A-Za-z0-9_.,+-])(?:(?:\+|00)?86{_SEPARATOR}?)?"
     rf"(?:1[3-9]\d(?:{_SEPARATOR}?\d{{4}}){{2}}"
     rf"|\(?0(?:10|2\d|[3-9]\d\d)(?:\){_SEPARATOR}?|-)[2-9]\d{{2,3}}{_SEPARATOR}?\d{{4}}{_EXTENSION}"
-    rf"|[48]00-\d{{3,4}}-?\d{{3,4}}){_END}"
+    rf"|[48]00-\d{{3,4}}-?\d{{3,4}}){_END}",
+    re.ASCII,
 )
 
 # E.164: a plus sign, a country code that does not begin with 0, at most 15 digits in all.
 _ABROAD: Final = re.compile(
-    rf"(?<![A-Za-z0-9_+])\+[1-9]\d{{0,2}}(?:{_SEPARATOR}?\(?\d{{1,5}}\)?){{2,6}}{_EXTENSION}{_END}"
+    rf"(?<![A-Za-z0-9_+])\+[1-9]\d{{0,2}}(?:{_SEPARATOR}?\(?\d{{1,5}}\)?){{2,6}}{_EXTENSION}{_END}",
+    re.ASCII,
 )
 # A national number: the trunk prefix 0, then groups with one sort of separator, 9 to 11 digits.
 # Fewer digits would be dates ("01-02-2003"), and no separator would be an account or an item.
 _NATIONAL: Final = re.compile(
-    rf"{_ALONE}\(?0[1-9]\d{{0,3}}\)?({_SEPARATOR})\d{{2,4}}(?:\1\d{{2,4}}){{1,4}}{_END}"
+    rf"{_ALONE}\(?0[1-9]\d{{0,3}}\)?({_SEPARATOR})\d{{2,4}}(?:\1\d{{2,4}}){{1,4}}{_END}",
+    re.ASCII,
 )
 
 _WORD: Final = re.compile(
     r"(?i)\b(?:phone|telephone|tel|mobile|cell(?:phone)?|call|fax|text|sms|whatsapp|pager|dial|reach|messag(?:es?|ing)|answering|contact)"
-    r"\b|☎|📞|电话|電話|手机|手機|座机|座機|致电|致電|拨打|撥打|传真|傳真|联系方式|聯繫方式|热线|熱線"
+    r"\b|☎|📞|电话|電話|手机|手機|座机|座機|致电|致電|拨打|撥打|传真|傳真|联系方式|聯繫方式|热线|熱線",
+    re.ASCII,
 )
 _AFTER_WORD: Final = re.compile(
-    rf"{_ALONE}\(?\d(?:{_SEPARATOR}?[()]?{_SEPARATOR}?\d){{6,14}}{_EXTENSION}{_END}"
+    rf"{_ALONE}\(?\d(?:{_SEPARATOR}?[()]?{_SEPARATOR}?\d){{6,14}}{_EXTENSION}{_END}",
+    re.ASCII,
 )
+_DIGIT: Final = re.compile(r"[0-9]")
+_FEWEST: Final = 7
+"""Digits of the shortest number that is looked for."""
 _REACH: Final = 24
 """Characters between the word and the number: "call me tomorrow at 555-0123" has 12."""
 _DATE: Final = re.compile(
-    r"(?:19|20)\d\d[ .-]\d{1,2}[ .-]\d{1,2}|\d{1,2}[ .-]\d{1,2}[ .-](?:19|20)?\d\d"
+    r"(?:19|20)\d\d[ .-]\d{1,2}[ .-]\d{1,2}|\d{1,2}[ .-]\d{1,2}[ .-](?:19|20)?\d\d",
+    re.ASCII,
 )
 
 
 def numbers(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each telephone number in plain ``text``; they may overlap."""
+    if _digits(text) < _FEWEST:
+        return
     for pattern in (_AMERICA, _CHINA):
         for found in pattern.finditer(text):
             yield found.span()
-    for pattern, fewest, most in ((_ABROAD, 7, 15), (_NATIONAL, 9, 11)):
+    for pattern, fewest, most in ((_ABROAD, _FEWEST, 15), (_NATIONAL, 9, 11)):
         for found in pattern.finditer(text):
             if fewest <= _digits(found[0]) <= most:
                 yield found.span()
@@ -79,4 +91,4 @@ def numbers(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _digits(text: str) -> int:
-    return sum(character.isdigit() for character in text)
+    return len(_DIGIT.findall(text))
