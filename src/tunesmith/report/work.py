@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,11 @@ def training(report: Report) -> list[View]:
             }
         )
     return views
+
+
+def _finite(points: Sequence[Sequence[float | None]]) -> list[list[float]]:
+    """Points that can be drawn: a diverged loss has no place on an axis."""
+    return [[x, y] for x, y in points if x is not None and y is not None and math.isfinite(y)]
 
 
 def _curves(
