@@ -5,6 +5,8 @@ Nothing here reaches for the network, runs code that came with a model, or opens
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -125,14 +127,10 @@ def load_tuned(
     """
     if tuned is None:
         return load_model(model, dtype=dtype, device=device)
-    check_safe(tuned)
-    facts = read_tuned(tuned)
-    if not (tuned / "adapter_config.json").exists():
-        if facts:
-            check_template(tuned, str(facts["template"]))
+    is_adapter = (tuned / "adapter_config.json").exists()
+    check_start(model if is_adapter else tuned, tuned)
+    if not is_adapter:
         return load_model(tuned, dtype=dtype, device=device)
-    if facts:
-        check_template(model, str(facts["template"]))
     base = load_model(model, dtype=dtype, device=device)
     if not merge:
         from tunesmith.integrations.peft import load_adapter
@@ -143,6 +141,17 @@ def load_tuned(
     config = json.loads((tuned / "adapter_config.json").read_text(encoding="utf-8"))
     merge_lora(base, load_file(tuned / "adapter_model.safetensors"), config)
     return base
+
+
+def check_start(template_of: Path, tuned: Path) -> None:
+    """Refuse an unsafe tuned folder, or one that was trained with another chat template.
+
+    ``template_of`` is the folder whose tokenizer would be used with it.
+    """
+    check_safe(tuned)
+    facts = read_tuned(tuned)
+    if facts:
+        check_template(template_of, str(facts["template"]))
 
 
 def read_tuned(tuned: Path) -> dict[str, Any]:
@@ -187,18 +196,17 @@ def convert_gguf(file: Path, out: Path, *, cache: Path | None = None) -> None:
 def _convert(file: Path, out: Path) -> None:
     require("gguf", extra="gguf", needed_for="reading a GGUF file")
     library = _transformers()
+    where = {"gguf_file": file.name, "local_files_only": True, "trust_remote_code": False}
     try:
-        model = library.AutoModelForCausalLM.from_pretrained(
-            file.parent,
-            gguf_file=file.name,
-            dtype=torch.bfloat16,
-            local_files_only=True,
-            trust_remote_code=False,
-            quantization_config=library.GgufConfig(dequantize=True),
-        )
-        tokenizer = library.AutoTokenizer.from_pretrained(
-            file.parent, gguf_file=file.name, local_files_only=True, trust_remote_code=False
-        )
+        # its progress bar knows no switch, and our own progress is told by events
+        with contextlib.redirect_stderr(io.StringIO()):
+            model = library.AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                dtype=torch.bfloat16,
+                quantization_config=library.GgufConfig(dequantize=True),
+                **where,
+            )
+            tokenizer = library.AutoTokenizer.from_pretrained(file.parent, **where)
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
         raise ModelError(
             f"{file} cannot be read as a GGUF model: {error}",
