@@ -42,9 +42,14 @@ def this_machine(device: str = "cpu") -> Machine:
 
 
 def matmul_rate(
-    spec: ModelSpec, *, device: str = "cpu", seconds: float = 1.0, threads: int = 0
+    spec: ModelSpec,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    seconds: float = 1.0,
+    threads: int = 0,
 ) -> float:
-    """FLOPs a second in bf16 matrix products of ``spec``'s linear maps, measured for ``seconds``.
+    """FLOPs a second in matrix products of ``spec``'s linear maps (bf16 unless said), in ``seconds``.
 
     Every size of one layer is multiplied in turn, so that the rate is that of the mixture; 4096 cubes
     would promise a quarter more than SmolLM2's narrow matrices give. ``threads`` 0 leaves torch's own.
@@ -55,17 +60,19 @@ def matmul_rate(
     if threads:
         torch.set_num_threads(threads)
     try:
-        return _rate(spec, device, seconds)
+        return _rate(spec, device, dtype or torch.bfloat16, seconds)
     finally:
         torch.set_num_threads(before)
 
 
-def _rate(spec: ModelSpec, device: str, seconds: float) -> float:
+def _rate(spec: ModelSpec, device: str, dtype: torch.dtype, seconds: float) -> float:
     import torch
 
+    def ones(rows: int, columns: int) -> torch.Tensor:
+        return torch.ones(rows, columns, dtype=dtype, device=device)
+
     pairs = [
-        (_ones(PROBE_ROWS, each.inputs, device), _ones(each.inputs, each.outputs, device))
-        for each in spec.linears
+        (ones(PROBE_ROWS, each.inputs), ones(each.inputs, each.outputs)) for each in spec.linears
     ]
     flops = sum(2 * PROBE_ROWS * each.inputs * each.outputs for each in spec.linears)
     with torch.inference_mode():
@@ -75,12 +82,6 @@ def _rate(spec: ModelSpec, device: str, seconds: float) -> float:
             _multiply(pairs, device)
             rounds += 1
     return rounds * flops / spent
-
-
-def _ones(rows: int, columns: int, device: str) -> torch.Tensor:
-    import torch
-
-    return torch.ones(rows, columns, dtype=torch.bfloat16, device=device)
 
 
 def _multiply(pairs: list[tuple[torch.Tensor, torch.Tensor]], device: str) -> None:

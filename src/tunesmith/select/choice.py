@@ -1,10 +1,10 @@
 """The rule by which a method is chosen, in one place, with its reasons in words.
 
-1. A method that the user names is taken; if even one row of it cannot fit, it is refused.
+1. A method that the user names is taken; if it does not fit, it is refused.
 2. Otherwise full tuning, when there are at least ``full_from_rows`` rows and it fits.
 3. Otherwise LoRA, when it fits.
-4. Prefix tuning is never chosen by itself: with the defaults of PEFT it reached 0.186 where LoRA reached
-   0.478 (PEFT's comparison, Llama-3.2-3B on GSM8K). It is listed for its memory.
+4. Prefix tuning is never chosen: with the defaults of PEFT it reached 0.186 where LoRA reached 0.478
+   (PEFT's comparison, Llama-3.2-3B on GSM8K). It is listed, so that its memory can be compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tunesmith.budget.memory import MemoryPlan, largest_rows, predict, worst_batch
+from tunesmith.budget.memory import BF16, MemoryPlan, Precision, predict, worst_part
 from tunesmith.budget.method import METHODS, Method, MethodName
 from tunesmith.core.errors import ConfigError
 from tunesmith.models.spec import ModelSpec
@@ -21,7 +21,7 @@ from tunesmith.select.config import SelectConfig
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the rows are, in tokens: one entry for each row, cut at ``max_length``."""
+    """What the rows are, in tokens: one entry for each row that is short enough to train on."""
 
     lengths: Sequence[int]
     labels: Sequence[int]
@@ -34,29 +34,40 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A method with its memory plan at the largest micro-batch that fits."""
+    """A method with its memory plan, and whether that is within the limit."""
 
     method: Method
     memory: MemoryPlan
-    rows: int
-    """Rows of the micro-batch: at most the batch; 1 when not even one fits."""
     fits: bool
 
 
 def fit(
-    spec: ModelSpec, config: SelectConfig, counts: Counts, *, limit_bytes: int, micro_batch: int = 0
+    spec: ModelSpec,
+    config: SelectConfig,
+    counts: Counts,
+    *,
+    limit_bytes: int,
+    precision: Precision = BF16,
+    micro_batch: int = 0,
 ) -> dict[MethodName, Fitted]:
-    """Each method at the largest micro-batch within ``limit_bytes``, or at ``micro_batch`` rows if given."""
-    return {
-        name: _fitted(spec, method_of(name, config), config, counts, limit_bytes, micro_batch)
+    """Each method's plan for the most that one forward pass may see of these rows."""
+    part = worst_part(
+        counts.lengths, counts.labels, batch=config.train_batch_size, micro_batch=micro_batch
+    )
+    plans = {
+        name: predict(spec, method_of(name, config), part=part, precision=precision)
         for name in METHODS
+    }
+    return {
+        name: Fitted(method_of(name, config), plan, plan.bytes <= limit_bytes)
+        for name, plan in plans.items()
     }
 
 
 def method_of(name: MethodName, config: SelectConfig) -> Method:
     """The method called ``name`` with the size that the settings give it."""
     if name == "lora":
-        return Method("lora", r=config.r, target_modules=config.target_modules)
+        return Method("lora", r=config.lora.r, target_modules=config.lora.target_modules)
     if name == "prefix":
         return Method("prefix", prefix_tokens=config.num_virtual_tokens)
     return Method("full")
@@ -67,6 +78,7 @@ def choose(config: SelectConfig, rows: int, fitted: Mapping[MethodName, Fitted])
 
     Raises:
         ConfigError: when the method it leads to does not fit in the memory that may be used.
+
     """
     wanted: MethodName
     if config.method != "auto":
@@ -78,9 +90,9 @@ def choose(config: SelectConfig, rows: int, fitted: Mapping[MethodName, Fitted])
     if fitted[wanted].fits:
         return wanted
     raise ConfigError(
-        f"{wanted} tuning needs {gigabytes(fitted[wanted].memory.bytes)} for a single row",
+        f"{wanted} tuning needs {gigabytes(fitted[wanted].memory.bytes)}",
         why="that is more than `select.memory_bytes`, or `select.memory_share` of this machine's memory",
-        fix="set train.max_length lower, choose a smaller model, or raise select.memory_share",
+        fix="set resources.micro_batch to 1, lower train.max_length, or choose a smaller model",
         code="memory-plan",
     )
 
@@ -119,20 +131,3 @@ def _why_chosen(name: MethodName, config: SelectConfig, rows: int) -> str:
         f"{rows:,} rows are fewer than {config.full_from_rows:,}: LoRA learns as much from them "
         "with less memory, and leaves the base model as it is"
     )
-
-
-def _fitted(
-    spec: ModelSpec,
-    method: Method,
-    config: SelectConfig,
-    counts: Counts,
-    limit_bytes: int,
-    micro_batch: int,
-) -> Fitted:
-    longest = sorted(zip(counts.lengths, counts.labels, strict=True), reverse=True)
-    longest = longest[: min(config.train_batch_size, micro_batch or config.train_batch_size)]
-    lengths, labels = [row[0] for row in longest], [row[1] for row in longest]
-    fitting = largest_rows(spec, method, lengths=lengths, labels=labels, limit_bytes=limit_bytes)
-    rows = fitting if not micro_batch else len(longest)
-    batch = worst_batch(lengths, labels, rows=max(rows, 1))
-    return Fitted(method, predict(spec, method, batch=batch), max(rows, 1), fitting >= rows > 0)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 
 from tunesmith.core.config import Config
+from tunesmith.models.adapter import LoraSettings
 
 
 class FetchConfig(Config):
@@ -34,23 +35,23 @@ class PriceConfig(Config):
 class SelectConfig(Config):
     """How the tuning method is chosen, and what its plan assumes."""
 
-    method: Literal["auto", "lora", "full", "prefix"] = "auto"
-    """``auto`` applies the rule of `tunesmith.select.choice`; a name is planned, and refused if it cannot fit."""
+    method: Literal["auto", "lora", "full"] = "auto"
+    """``auto`` applies the rule of `tunesmith.select.choice`; a name is taken, and refused if it cannot fit."""
     full_from_rows: Annotated[int, Ge(1)] = 10_000
     """Rows from which full tuning is chosen when it fits. Below, LoRA learns as much: PEFT's own
     comparison (Llama-3.2-3B, GSM8K) gives LoRA r 32 0.478 and full tuning 0.472."""
-    r: Annotated[int, Ge(1)] = 16
-    """LoRA rank that the plan assumes; the recipe sets it to ``train.lora.r``."""
-    target_modules: str | tuple[str, ...] = "all-linear"
-    """Linear layers with a LoRA pair; the recipe sets it to ``train.lora.target_modules``."""
+    lora: LoraSettings = LoraSettings()
+    """Adapter that the plan assumes; the recipe sets it to ``train.lora``."""
     num_virtual_tokens: Annotated[int, Ge(1)] = 20
-    """Virtual tokens of prefix tuning, which is listed and never chosen unless asked for."""
+    """Virtual tokens of prefix tuning, which is listed for comparison and never chosen."""
     num_train_epochs: Annotated[float, Gt(0)] = 3.0
     """Passes over the rows; the recipe sets it to ``train.num_train_epochs``."""
     train_batch_size: Annotated[int, Ge(1)] = 8
     """Rows in one step; the recipe sets it to ``train.train_batch_size``."""
     max_length: Annotated[int, Ge(1)] = 2048
-    """Tokens at which a row is cut or dropped; the recipe sets it to ``train.max_length``."""
+    """Longer rows are not trained on, so they are not counted; the recipe sets it to ``train.max_length``."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products; the recipe sets it to ``train.precision``."""
     memory_bytes: Annotated[int, Ge(0)] = 0
     """Memory that training may use; 0 means ``memory_share`` of what the machine has."""
     memory_share: Annotated[float, Gt(0), Le(1)] = 0.8

@@ -25,6 +25,7 @@ def bring(uri: str, out: Path, ctx: Context) -> None:
 
     Raises:
         ModelError: when it is neither a Transformers folder nor a GGUF file, or could run code.
+
     """
     from tunesmith.models.spec import read_spec
     from tunesmith.sources.fetch import fetch

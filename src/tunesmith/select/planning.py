@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tunesmith.budget.compute import (
     work_of,
 )
 from tunesmith.budget.machine import Machine, matmul_rate, this_machine
+from tunesmith.budget.memory import Precision
 from tunesmith.budget.method import MethodName, trainable_parameters
 from tunesmith.budget.plan import Candidate
 from tunesmith.budget.price import PRICES, Price, cost, in_currency
@@ -39,9 +39,12 @@ def decide(config: SelectConfig, model: Path, rows: Path, out: Path, ctx: Contex
     price = price_of(config.price)
     spec = read_spec(model)
     counts = count_tokens(model, rows, max_length=config.max_length, ctx=ctx)
-    machine = _measured(spec, config.price, ctx)
+    machine, precision = _measured(spec, config, ctx)
     limit = config.memory_bytes or int(machine.memory_bytes * config.memory_share)
-    fitted = fit(spec, config, counts, limit_bytes=limit, micro_batch=ctx.resources.micro_batch)
+    fitted = fit(
+        spec, config, counts, limit_bytes=limit, precision=precision,
+        micro_batch=ctx.resources.micro_batch,
+    )  # fmt: skip
     chosen = choose(config, counts.rows, fitted)
     work = work_of(counts.lengths, counts.labels, epochs=config.num_train_epochs)
     candidates = [
@@ -53,12 +56,12 @@ def decide(config: SelectConfig, model: Path, rows: Path, out: Path, ctx: Contex
     (out / FILE_NAME).write_text(
         json.dumps(_choice(config, counts, candidates, chosen), indent=2) + "\n", encoding="utf-8"
     )
-    ctx.fact("plan", _plan(candidates, chosen, fitted, machine, limit, price))
+    ctx.fact("plan", _plan(candidates, chosen, machine, limit, price))
     _tell(candidates, chosen, ctx)
 
 
 def count_tokens(model: Path, rows: Path, *, max_length: int, ctx: Context) -> Counts:
-    """Tokens and labels of each row in the model's own chat template, cut at ``max_length``."""
+    """Tokens and labels of each row in the model's own chat template; rows over ``max_length`` left out."""
     from tunesmith.integrations.transformers import load_tokenizer
     from tunesmith.tokens.chat import encode
 
@@ -66,11 +69,12 @@ def count_tokens(model: Path, rows: Path, *, max_length: int, ctx: Context) -> C
     total = count_rows(rows)
     lengths: list[int] = []
     labels: list[int] = []
-    for row in read_conversations(rows):
-        encoded = encode(row.messages, tokenizer)
-        lengths.append(min(len(encoded.ids), max_length))
-        labels.append(sum(encoded.is_label[:max_length]))
-        ctx.progress(len(lengths), total, "rows", "count tokens")
+    for done, row in enumerate(read_conversations(rows), start=1):
+        encoded = encode(row.messages, tokenizer, name=f"{row.source}, row {row.row}")
+        if len(encoded.ids) <= max_length:
+            lengths.append(len(encoded.ids))
+            labels.append(encoded.labels)
+        ctx.progress(done, total, "rows", "count tokens")
     return Counts(lengths, labels)
 
 
@@ -79,6 +83,7 @@ def price_of(config: PriceConfig) -> Price:
 
     Raises:
         ConfigError: when the table has no such machine.
+
     """
     if config.price_per_hour is not None:
         return Price(config.price_per_hour, config.currency, "", "select.price.price_per_hour")
@@ -94,22 +99,18 @@ def price_of(config: PriceConfig) -> Price:
     return in_currency(found, config.currency)
 
 
-def _measured(spec: ModelSpec, config: PriceConfig, ctx: Context) -> Machine:
-    device = _device(ctx.resources.device)
-    machine = this_machine(device)
-    rate = config.matmul_rate
+def _measured(spec: ModelSpec, config: SelectConfig, ctx: Context) -> tuple[Machine, Precision]:
+    """Where training would run, with its speed, and the widths of the numbers it would use there."""
+    from tunesmith.loop.trainable import device_of, dtype_of
+
+    device = device_of(ctx.resources)
+    dtype = dtype_of(config.precision, device)
+    rate = config.price.matmul_rate
     if not rate:
         ctx.progress(0, 1, "second", "measure this machine's speed")
-        rate = matmul_rate(spec, device=device, threads=ctx.resources.threads)
-    return dataclasses.replace(machine, matmul_rate=rate)
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+        rate = matmul_rate(spec, device=device, dtype=dtype, threads=ctx.resources.threads)
+    machine = dataclasses.replace(this_machine(device), matmul_rate=rate)
+    return machine, Precision(forward=dtype.itemsize)
 
 
 def _candidate(
@@ -142,8 +143,7 @@ def _choice(
     return {
         "version": 1,
         "method": chosen,
-        "r": config.r if chosen == "lora" else None,
-        "num_virtual_tokens": config.num_virtual_tokens if chosen == "prefix" else None,
+        "r": config.lora.r if chosen == "lora" else None,
         "reason": _of(candidates, chosen).reason,
         "rows": counts.rows,
         "tokens": sum(counts.lengths),
@@ -164,15 +164,11 @@ def _choice(
 
 
 def _plan(
-    candidates: list[Candidate], chosen: MethodName, fitted: Mapping[MethodName, Fitted],
-    machine: Machine, limit: int, price: Price,
-) -> dict[str, Any]:  # fmt: skip
+    candidates: list[Candidate], chosen: MethodName, machine: Machine, limit: int, price: Price
+) -> dict[str, Any]:
     dated = f", read on {price.read_on}" if price.read_on else ""
     return {
-        "candidates": [
-            {**each.as_dict(), "micro_batch": fit.rows}
-            for each, fit in zip(candidates, fitted.values(), strict=True)
-        ],
+        "candidates": [each.as_dict() for each in candidates],
         "chosen": chosen,
         "reason": _of(candidates, chosen).reason,
         "assumptions": [
