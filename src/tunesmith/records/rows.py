@@ -123,11 +123,16 @@ class TableWriter:
             self._waiting.clear()
 
 
-def _write(folder: Path, rows: Iterable[R], layout: Layout[R]) -> int:
-    with TableWriter(folder / FILE_NAME, layout.schema) as writer:
+def write_table(path: Path, rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> int:
+    """Write mappings as one deterministic Parquet file; the number of rows written."""
+    with TableWriter(path, schema) as writer:
         for row in rows:
-            writer.add(layout.pack(row))
+            writer.add(row)
     return writer.count
+
+
+def _write(folder: Path, rows: Iterable[R], layout: Layout[R]) -> int:
+    return write_table(folder / FILE_NAME, map(layout.pack, rows), layout.schema)
 
 
 def _read(folder: Path, layout: Layout[R]) -> Iterator[R]:
