@@ -55,7 +55,7 @@ class Teller:
         elif kind in {"metric", "gate", "accounting", "fact", "point", "note"}:
             data.add(self._step, step, event)
             if kind == "note":
-                self._say(f"  [dim]{'':{_NAME}} {escape(event['text'])}[/]")
+                self._say(f"    [dim]{escape(event['text'])}[/]")
 
     def _change(self, step: str, event: Mapping[str, Any]) -> None:
         status = event["status"]
@@ -90,7 +90,7 @@ class Teller:
         tail = "  ".join(part for part in (escape(words), f"[dim]{escape(outputs)}[/]") if part)
         self._say(f"{mark} [bold]{escape(step):{_NAME}}[/] {took:>12}  {tail}")
         for gate in gates:
-            self._say(f"  {'':{_NAME}} {'':12} {verdict(gate)}")
+            self._say(f"    {verdict(gate)}")
 
     def _begin(self, step: str) -> None:
         self._last_line = time.monotonic()

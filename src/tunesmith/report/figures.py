@@ -25,7 +25,10 @@ _NAMES = {
     "qlora": "QLoRA",
     "adalora": "AdaLoRA",
 }
-_LOWER_IS_BETTER = ("perplexity", "loss", "hallucination", "leak", "latency", "length gap")
+_LOWER_IS_BETTER = (
+    "perplexity", "bits", "loss", "unsupported", "invented", "verbatim", "private", "membership",
+    "latency",
+)  # fmt: skip
 
 
 def number(value: float | None) -> str:

@@ -171,7 +171,10 @@ def _method(report: Report) -> str:
 
 def _training(report: Report) -> str:
     found = report.get("training") or []
-    return f"training: {_training_words(found[:1])}" if found else ""
+    if not found:
+        return ""
+    took = figures.duration(found[0].get("seconds"))
+    return f"training took {took}: {_training_words(found[:1])}"
 
 
 def _training_words(found: Sequence[Mapping[str, Any]]) -> str:
@@ -179,8 +182,6 @@ def _training_words(found: Sequence[Mapping[str, Any]]) -> str:
     parts = [f"{figures.count(run['steps'])} steps" if run.get("steps") else ""]
     if run.get("tokens"):
         parts.append(f"{figures.count(run['tokens'])} tokens")
-    if run.get("seconds"):
-        parts.append(figures.duration(run["seconds"]))
     if run.get("tokens_per_second"):
         parts.append(f"{number(run['tokens_per_second'])} tokens/s")
     if run.get("peak_bytes"):
@@ -233,10 +234,7 @@ def _serving_words(serving: Mapping[str, Any]) -> str:
 
 def _renewal(report: Report) -> str:
     rounds = report.get("renewal") or []
-    if not rounds:
-        return ""
-    word = "promoted" if rounds[-1].get("promoted") else "not promoted"
-    return f"the round with later rows was {word}: {rounds[-1].get('reason', '')}"
+    return str(rounds[-1].get("reason") or "") if rounds else ""
 
 
 def _and(names: Sequence[str]) -> str:
