@@ -52,7 +52,7 @@ def _stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for folder in (info.parent, HERE):
             patch.syspath_prepend(folder)
-        patch.setenv("PYTHONPATH", os.pathsep.join((str(info.parent), str(HERE))))
+        patch.setenv("PYTHONPATH", os.pathsep.join((str(info.parent), str(HERE))), os.pathsep)
         yield
 
 

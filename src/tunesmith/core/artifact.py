@@ -22,7 +22,9 @@ class Kind(Protocol):
 K = TypeVar("K", bound=Kind)
 
 
-@dataclass(frozen=True, slots=True)
+# No slots in these two: ``Draft[Rows](path)`` sets an attribute, which Python 3.11 to 3.13 refuse
+# with a TypeError for a generic class that is frozen and has slots.
+@dataclass(frozen=True)
 class Artifact(Generic[K]):
     """A published artefact: immutable, named by the SHA-256 of its manifest."""
 
@@ -30,7 +32,7 @@ class Artifact(Generic[K]):
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft(Generic[K]):
     """A folder that a stage has written and nobody has published: it has no digest yet."""
 

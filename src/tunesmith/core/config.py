@@ -138,14 +138,20 @@ def _known(kind: type[BaseModel], path: tuple[object, ...]) -> list[str]:
     """Settings of the section at ``path``; empty when the path leaves the settings types."""
     inside: object = kind
     for part in path:
-        found = section(inside)
-        if found is not None and str(part) in found.model_fields:
-            inside = found.model_fields[str(part)].annotation
-        elif found is None and typing.get_args(inside):
-            # An item of a list or of a mapping: its type stands last, before any ellipsis.
-            inside = next(a for a in reversed(typing.get_args(inside)) if a is not ...)
+        inside = _below(inside, str(part))
     found = section(inside)
     return list(found.model_fields) if found else []
+
+
+def _below(annotation: object, part: str) -> object:
+    """The annotation of a section's setting, or of an item of a list or a mapping."""
+    found = section(annotation)
+    if found is not None:
+        return found.model_fields[part].annotation if part in found.model_fields else None
+    inner = [a for a in typing.get_args(annotation) if a not in (types.NoneType, ...)]
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return next((item for a in inner if (item := _below(a, part)) is not None), None)
+    return inner[-1] if inner else None
 
 
 def _type_name(annotation: object) -> str:
