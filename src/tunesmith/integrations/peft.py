@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -41,7 +43,7 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> Pe
         use_rslora=settings.use_rslora,
     )
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _quiet():
             torch.manual_seed(seed)
             return peft.get_peft_model(model, config)
     except ValueError as error:
@@ -59,9 +61,10 @@ def load_adapter(model: PreTrainedModel, folder: Path, *, is_trainable: bool = F
     The folder must have been checked with `tunesmith.integrations.transformers.check_safe`.
     """
     try:
-        return _peft().PeftModel.from_pretrained(
-            model, str(folder), is_trainable=is_trainable, local_files_only=True
-        )
+        with _quiet():
+            return _peft().PeftModel.from_pretrained(
+                model, str(folder), is_trainable=is_trainable, local_files_only=True
+            )
     except (RuntimeError, ValueError, KeyError) as error:
         raise ModelError(
             f"the adapter in {folder} does not fit the model: {error}",
@@ -152,6 +155,16 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return str(getattr(value, "value", value))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without PEFT's use of a Transformers name that is about to go: nobody here can mend it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=".*gradient_checkpointing", category=FutureWarning
+        )
+        yield
 
 
 def _peft() -> ModuleType:

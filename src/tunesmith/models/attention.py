@@ -38,7 +38,8 @@ def packed_attention(
     all are of one row. A sliding window is obeyed; soft caps and dropout of probabilities are not
     and are refused.
     """
-    assert not (more.get("softcap") or more.get("dropout")), "packed attention has no such thing"
+    refused = [name for name in ("softcap", "dropout") if more.get(name)]
+    assert refused == [], f"packed attention has no {refused}"
     assert query.shape[0] == 1, "packed rows stand in one row of tokens"
     lengths = list(row_lengths or [query.shape[2]])
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling

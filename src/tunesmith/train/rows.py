@@ -65,7 +65,7 @@ def refuse_empty(rows: Sequence[Encoded], folder: Path, max_length: int) -> None
             f"no row of {folder.name} can be trained on",
             why=f"there is none, or all are longer than {max_length} tokens",
             fix="look at the accounting of prepare, or raise train.max_length",
-            code="no-rows",
+            code="no-rows-left",
         )
 
 
