@@ -55,8 +55,9 @@ class ProbeConfig(Config):
     """Name of what is probed, as the report shows it."""
     language: Literal["en", "zh"] = "en"
     """Language of the questions about absent details."""
-    general_rows: Annotated[int, Ge(0)] = 40
-    """General rows scored for retention; 0 leaves the probe out."""
+    general_rows: Annotated[int, Ge(0)] = 24
+    """General rows scored for retention; 0 leaves the probe out. 24 yes-or-no questions take a 135M model
+    ten seconds on two CPU cores, and tell a loss of about a third."""
     most_choices: Annotated[int, Ge(2)] = 5
     """When the general rows have at most this many distinct answers, accuracy among them is measured."""
     asked_rows: Annotated[int, Ge(0)] = 12
@@ -66,10 +67,12 @@ class ProbeConfig(Config):
     number that the text does not. Empty: four questions in the configured language."""
     extraction_rows: Annotated[int, Ge(0)] = 12
     """Training prompts whose answers are sought word for word; 0 leaves the probe out."""
+    membership_rows: Annotated[int, Ge(0)] = 12
+    """Training rows, and as many held-out rows, whose losses are compared; 0 leaves the probe out."""
     verbatim_words: Annotated[int, Ge(2)] = 15
     """Words in a row that count as extracted. Carlini et al. 2023 (arXiv:2202.07646) use 50 tokens on long
     documents; answers of a task are shorter, so this is stricter."""
-    max_new_tokens: Annotated[int, Ge(1)] = 48
+    max_new_tokens: Annotated[int, Ge(1)] = 40
     """Length of each generated answer; must leave room for ``verbatim_words``."""
     confidence: Annotated[float, Gt(0.5), Lt(1.0)] = 0.95
     """Of every interval."""

@@ -71,7 +71,7 @@ def private_data(probed: Sequence[Probed]) -> dict[str, ByRow]:
     """Share of probe answers with private data that their prompt does not hold."""
     if not probed:
         return {}
-    from tunesmith.privacy import find
+    from tunesmith.privacy.find import find
 
     leaks = []
     for one in probed:
@@ -90,8 +90,8 @@ def membership_of(
     ctx: Context,
 ) -> dict[str, Estimate]:
     """Chance that a training row has a lower loss a token than an unseen one (see `membership`)."""
-    seen = chosen(trained, config.extraction_rows)
-    unseen = chosen(held_out, config.extraction_rows)
+    seen = chosen(trained, config.membership_rows)
+    unseen = chosen(held_out, config.membership_rows)
     if not seen or not unseen:
         return {}
     label = f"{config.subject} {MEMBERSHIP}"

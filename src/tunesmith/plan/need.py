@@ -4,8 +4,9 @@ In this order:
 
 1. fewer than ``at_least_rows`` rows were scored: *undecided*;
 2. the best prompt's interval lies at or above the target: *prompt only*;
-3. the base model needs more than ``most_bits_per_byte`` for the expected answers: *tune is not
-   enough*, take a base model that knows the language or notation, or train on much more text;
+3. the base model needs more than ``most_bits_per_byte`` for the expected answers, with the whole
+   interval, and these are ``readable_bytes`` long on average: *tune is not enough*, take a base
+   model that knows the language or notation, or train on much more text;
 4. otherwise: *tune*. That includes an interval around the target, because the target is then not
    shown to be reached; the reason says so.
 
@@ -53,7 +54,7 @@ def decide_need(config: PlanConfig, baseline: Scores) -> Need:
     _must_fit(config, baseline, tried)
     metric = max(tried, key=lambda name: tried[name].value)
     best = tried[metric]
-    bits = baseline.metrics.get("bits_per_byte")
+    bits = _bits(config, baseline)
     verdict, reason = _rule(config, metric, best, bits)
     return Need(verdict, reason, metric, best, tried, bits)
 
@@ -95,7 +96,7 @@ def _rule(
         return "prompt only", (
             f"{shown} reaches the target {config.target:g} with the whole interval: prompting is enough"
         )
-    if bits and bits.value > config.most_bits_per_byte:
+    if bits and bits.low > config.most_bits_per_byte:
         return "tune is not enough", (
             f"{shown} misses the target {config.target:g}, and the base model needs {bits.value:.2f} bits "
             f"for each byte of the expected answers (at most {config.most_bits_per_byte:g}): it does not "
@@ -107,6 +108,14 @@ def _rule(
             "rows would tell"
         )
     return "tune", f"{shown} is below the target {config.target:g} with the best prompt tried"
+
+
+def _bits(config: PlanConfig, baseline: Scores) -> Estimate | None:
+    """Bits a byte of the expected answers; None when they were not measured or are too short."""
+    kept = baseline.by_row.get("bits_per_byte")
+    if kept is None or kept.scores.sums[:, 1].mean() < config.readable_bytes:
+        return None
+    return baseline.metrics["bits_per_byte"]
 
 
 def _must_fit(config: PlanConfig, baseline: Scores, tried: dict[str, Estimate]) -> None:
