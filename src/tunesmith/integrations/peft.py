@@ -21,12 +21,11 @@ from tunesmith.models.lora import lora_linear
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
 
 _ADAPTER = "default"
 
 
-def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> PeftModel:
+def add_lora(model: nn.Module, settings: LoraSettings, *, seed: int) -> PeftModel:
     """The model with a fresh LoRA pair beside each target layer; only the pairs are trained.
 
     A is drawn as PEFT draws it and B is 0, so the model's answers are unchanged. The pairs are
@@ -55,7 +54,7 @@ def add_lora(model: PreTrainedModel, settings: LoraSettings, *, seed: int) -> Pe
         ) from error
 
 
-def load_adapter(model: PreTrainedModel, folder: Path, *, is_trainable: bool = False) -> PeftModel:
+def load_adapter(model: nn.Module, folder: Path, *, is_trainable: bool = False) -> PeftModel:
     """The model with the adapter of ``folder`` as PEFT modules, in float32, not merged.
 
     The folder must have been checked with `tunesmith.integrations.transformers.check_safe`.
