@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.decoding.cache import Prefix, SlotCache
 
-PROMPT_TOKENS: Final = 4096
+PROMPT_TOKENS: Final = 2048
 """Most tokens, padding counted, of one forward pass over prompts: bounds its memory."""
 
 _SCORED_POSITIONS: Final = 256

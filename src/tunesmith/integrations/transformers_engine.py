@@ -13,8 +13,10 @@ from tunesmith.core.errors import ModelError
 from tunesmith.decoding.batch import Batch, Request, request
 from tunesmith.decoding.cache import Prefix
 from tunesmith.decoding.decoder import Decoder
+from tunesmith.decoding.packed import pack_linears
 from tunesmith.ports import AnswerLogProb, Completion, Sampling
 from tunesmith.records.conversation import Message
+from tunesmith.tokens.chat import encode, encode_prompt, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,6 +43,7 @@ class TransformersEngine:
         device = choose_device(resources.device)
         self.tokenizer = load_tokenizer(model)
         loaded = load_tuned(model, tuned, dtype=choose_dtype(device), device=device)
+        pack_linears(loaded)
         self._batch_rows = resources.generate_batch
         self._open(loaded)
 
@@ -104,22 +107,12 @@ class TransformersEngine:
 
     def prompt_ids(self, prompt: Sequence[Message]) -> list[int]:
         """Tokens of a prompt, up to where the assistant's answer begins."""
-        return self._encode(prompt, add_generation_prompt=True)
+        return encode_prompt(prompt, self.tokenizer)
 
     def answer_span(self, row: Sequence[Message]) -> tuple[list[int], int]:
         """Tokens of a row up to the end of its answer, and where the answer begins."""
-        prompt = self.prompt_ids(row[:-1])
-        whole = self._encode(row, add_generation_prompt=False)
-        assert whole[: len(prompt)] == prompt, "the template writes the prompt as it is generated"
-        end = next((i for i in range(len(prompt), len(whole)) if whole[i] in self.end_ids), None)
-        return whole[: None if end is None else end + 1], len(prompt)
-
-    def _encode(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> list[int]:
-        turns = [{"role": one.role, "content": one.content} for one in messages]
-        text = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=add_generation_prompt
-        )
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
+        encoded = encode(row, self.tokenizer)
+        return list(encoded.ids), encoded.is_label.index(True)
 
     def _prefix(self, ids: Sequence[list[int]]) -> Prefix | None:
         """The common beginning of all prompts, read once, where that is worth it."""
@@ -185,8 +178,8 @@ def _end_ids(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     for value in (tokenizer.eos_token_id, getattr(model.generation_config, "eos_token_id", None)):
         if value is not None:
             found.update([value] if isinstance(value, int) else value)
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "ANSWER"}]
-    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    turns = [Message("user", "x"), Message("assistant", "ANSWER")]
+    text = render(turns, tokenizer, for_answer=False)
     after = tokenizer.encode(text.rpartition("ANSWER")[2], add_special_tokens=False)
     if after and after[0] in tokenizer.all_special_ids:
         found.add(after[0])
