@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_ALONE: Final = r"(?<![A-Za-z0-9_.,+-])"
-_END: Final = r"(?![A-Za-z0-9_]|[.,/-]\d)"
+# Not inside a word or a longer number, nor a negative number: "= -16666579378" is a result.
+_ALONE: Final = r"(?<![A-Za-z0-9_+])(?<!\d[./-])(?<![=\s]-)"
+_END: Final = r"(?![A-Za-z0-9_]|[./-]\d)"
 _SEPARATOR: Final = r"[ .-]"
 _EXTENSION: Final = r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|转|轉|分机|分機)[ .:]?\d{1,6})?"
 
@@ -32,7 +33,7 @@ _AMERICA: Final = re.compile(
 # digits that begins with 0 and a number of 7 or 8; 400 and 800 are service numbers of 10 digits.
 # Source: the numbering plan of China (YD/T, as published by its ministry).
 _CHINA: Final = re.compile(
-    rf"(?<![A-Za-z0-9_.,+-])(?:(?:\+|00)?86{_SEPARATOR}?)?"
+    rf"{_ALONE}(?:(?:\+|00)?86{_SEPARATOR}?)?"
     rf"(?:1[3-9]\d(?:{_SEPARATOR}?\d{{4}}){{2}}"
     rf"|\(?0(?:10|2\d|[3-9]\d\d)(?:\){_SEPARATOR}?|-)[2-9]\d{{2,3}}{_SEPARATOR}?\d{{4}}{_EXTENSION}"
     rf"|[48]00-\d{{3,4}}-?\d{{3,4}}){_END}",
@@ -51,9 +52,11 @@ _NATIONAL: Final = re.compile(
     re.ASCII,
 )
 
+# Not after a bracket: the constant [PHONE] is no word that announces a number.
 _WORD: Final = re.compile(
-    r"(?i)\b(?:phone|telephone|tel|mobile|cell(?:phone)?|call|fax|text|sms|whatsapp|pager|dial|reach|messag(?:es?|ing)|answering|contact)"
-    r"\b|☎|📞|电话|電話|手机|手機|座机|座機|致电|致電|拨打|撥打|传真|傳真|联系方式|聯繫方式|热线|熱線",
+    r"(?i)(?<!\[)\b(?:phone|telephone|tel|mobile|cell(?:phone)?|call|fax|text|sms|whatsapp|pager"
+    r"|dial|reach|messag(?:es?|ing)|answering|contact)\b|☎|📞|电话|電話|手机|手機|座机|座機"
+    r"|致电|致電|拨打|撥打|传真|傳真|联系方式|聯繫方式|热线|熱線",
     re.ASCII,
 )
 _AFTER_WORD: Final = re.compile(
