@@ -92,7 +92,9 @@ class Comparison(Config):
     resamples: Annotated[int, Ge(100)] = 2000
     """Bootstrap resamples; Efron and Tibshirani 1993, section 13.3, ask 1000 for 95 % ends."""
     at_least_rows: Annotated[int, Ge(1)] = 10
-    """With fewer rows in common (or measured, for a bound on the metric itself) a criterion is undecided,
-    which counts as failed: a percentile bootstrap of under ten rows covers far less than it says."""
+    """With fewer rows in common (or measured, for a bound on the metric itself) a criterion that asks for
+    proof or a value is undecided, which counts as failed: a percentile bootstrap of under ten rows covers far
+    less than it says. A criterion that fails on harm only is judged with any number: there a too narrow
+    interval errs on the strict side."""
     at_least_shared: Annotated[float, Gt(0.0)] = 0.9
     """Share of each side's rows that the other side must have too; below it: undecided."""

@@ -55,16 +55,17 @@ def decide(
     if criterion.rule in ("at_least", "at_most"):
         estimate = after.metrics[criterion.metric]
         blank = _blank(criterion, estimate, f"{after.subject}: {criterion.metric}")
-        if estimate.n < comparison.at_least_rows:
-            return _undecided(criterion, blank, _too_few(estimate.n, comparison))
+        obstacle = _too_few(criterion, estimate.n, comparison)
+        if obstacle:
+            return _undecided(criterion, blank, obstacle)
         return _judged(criterion, blank, estimate, comparison)
     _must_have(criterion, before)
     pair = paired(criterion.metric, before, after)
     gain = _gain(pair, criterion, comparison, seed) if pair and pair.n else None
     blank = _blank(criterion, gain, f"{after.subject} against {before.subject}: {criterion.metric}")
-    obstacle = _obstacle(pair, comparison)
+    obstacle = _obstacle(pair, comparison) or _too_few(criterion, pair.n if pair else 0, comparison)
     if obstacle or gain is None:
-        return _undecided(criterion, blank, obstacle)
+        return _undecided(criterion, blank, obstacle or "no row is on both sides")
     return _judged(criterion, blank, gain, comparison)
 
 
@@ -180,10 +181,13 @@ def _obstacle(pair: Pair | None, comparison: Comparison) -> str:
         return f"scored differently: {pair.before.scorer!r} before, {pair.after.scorer!r} after"
     if pair.shared < comparison.at_least_shared:
         return f"only {pair.n} rows are the same; {pair.left_out} are on one side only"
-    return _too_few(pair.n, comparison) if pair.n < comparison.at_least_rows else ""
+    return ""
 
 
-def _too_few(n: int, comparison: Comparison) -> str:
+def _too_few(criterion: Criterion, n: int, comparison: Comparison) -> str:
+    """Why ``n`` rows cannot prove anything; empty when they can, or when harm is to be shown."""
+    if criterion.burden == "harm" or n >= comparison.at_least_rows:
+        return ""
     return f"{n} rows are too few to decide; {comparison.at_least_rows} are needed"
 
 
