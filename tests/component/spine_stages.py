@@ -80,7 +80,8 @@ class Count:
     def run(self, config: CountConfig, inputs: Nothing, ctx: Context) -> Made:
         for done in range(config.until):
             ctx.progress(done, config.until, "numbers")
-            time.sleep(config.sleep)
+            if config.sleep:
+                time.sleep(config.sleep)
         ctx.accounting("count", config.until, config.until, {})
         return write(ctx, list(range(config.until)))
 
