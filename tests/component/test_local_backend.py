@@ -330,6 +330,16 @@ def test_printing_to_standard_output_does_not_confuse_the_protocol(project: Proj
     assert "no end of line" in project.logs()[0].read_text(), "what is printed goes to the log"
 
 
+def test_a_file_of_the_project_is_never_imported_in_place_of_a_package(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("queue", "pydantic", "spine_stages", "tunesmith"):
+        (project.folder / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(project.folder)
+    project.run(DIAMOND)
+    assert set(project.statuses().values()) == {"done"}
+
+
 def test_a_killed_worker_takes_its_children_with_it(project: Project) -> None:
     family: list[psutil.Process] = []
 
@@ -492,7 +502,7 @@ def test_a_signal_stops_the_run_in_order_within_two_seconds(
     assert time.monotonic() - asked < 2
     assert gone(family, seconds=0.5)
     with project.ledger() as ledger:
-        assert [s["status"] for s in ledger.steps(ledger.runs()[0]["id"])] == ["done", "failed"]
+        assert [s["status"] for s in ledger.steps(ledger.runs()[0]["id"])] == ["done", "stopped"]
 
 
 def test_a_signal_while_the_worker_starts_is_a_stop_and_not_a_death(

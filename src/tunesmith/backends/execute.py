@@ -26,6 +26,7 @@ from tunesmith.core.errors import (
     EXIT_OUR_FAULT,
     GateFailed,
     RunError,
+    Stopped,
     StoreError,
     TunesmithError,
     from_dict,
@@ -109,7 +110,8 @@ class Execution:
         except TunesmithError as error:
             # When the ledger cannot take it either, the first error is the one to show.
             with suppress(StoreError):
-                self._mark(position, step, key, "failed", seconds=time.monotonic() - started,
+                status = "stopped" if isinstance(error, Stopped) else "failed"
+                self._mark(position, step, key, status, seconds=time.monotonic() - started,
                            error=json.dumps(error.as_dict()))  # fmt: skip
             raise
         shutil.rmtree(self._folder(key), ignore_errors=True)

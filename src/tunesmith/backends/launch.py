@@ -6,5 +6,8 @@ import sys
 
 
 def warm() -> list[str]:
-    """One process on this machine that takes job folders from its standard input."""
-    return [sys.executable, "-m", "tunesmith.worker", "-"]
+    """One process on this machine that takes job folders from its standard input.
+
+    ``-P``: a ``queue.py`` or ``torch.py`` in the folder of the command must not be imported.
+    """
+    return [sys.executable, "-P", "-m", "tunesmith.worker", "-"]

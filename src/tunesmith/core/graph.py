@@ -216,13 +216,22 @@ def _ordered(steps: list[Step]) -> list[Step]:
         )
         if ready is None:
             raise _wrong(
-                f"the steps {', '.join(step.name for step in waiting)} wait for each other",
+                f"the steps {', '.join(_cycle(waiting))} wait for each other",
                 "a pipeline has no cycles: a step cannot need its own result",
             )
         waiting.remove(ready)
         done.add(ready.name)
         order.append(ready)
     return order
+
+
+def _cycle(waiting: list[Step]) -> list[str]:
+    """Names of steps that each need the next one; each of those waiting needs another of them."""
+    needs = {step.name: [x.partition(".")[0] for x in sources(step)] for step in waiting}
+    path = [waiting[0].name]
+    while len(set(path)) == len(path):
+        path.append(next(name for name in needs[path[-1]] if name in needs))
+    return path[path.index(path[-1]) : -1]
 
 
 def _ports(holder: type, wanted: type) -> dict[str, Port]:
