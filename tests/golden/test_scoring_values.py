@@ -31,11 +31,18 @@ def test_chrf_is_sacrebleus() -> None:
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4], [3, 3, 0], [1], [2], [4, 1, 1, 1]])
 def test_sums_of_any_rows_give_the_corpus_score_of_those_rows(rows: list[int]) -> None:
     said, meant = [LONG[i] for i in rows], [LONG_MEANT[i] for i in rows]
-    kept, kept_chrf = bleu(LONG, LONG_MEANT, language="en").take(rows), chrf(LONG, LONG_MEANT).take(rows)
+    kept, kept_chrf = (
+        bleu(LONG, LONG_MEANT, language="en").take(rows),
+        chrf(LONG, LONG_MEANT).take(rows),
+    )
     ours = kept.of_sums(kept.sums.sum(axis=0, keepdims=True))[0]
-    assert math.isclose(ours, sacrebleu.corpus_bleu(said, [meant]).score, rel_tol=1e-12, abs_tol=1e-12)
+    assert math.isclose(
+        ours, sacrebleu.corpus_bleu(said, [meant]).score, rel_tol=1e-12, abs_tol=1e-12
+    )
     ours = kept_chrf.of_sums(kept_chrf.sums.sum(axis=0, keepdims=True))[0]
-    assert math.isclose(ours, sacrebleu.corpus_chrf(said, [meant]).score, rel_tol=1e-12, abs_tol=1e-12)
+    assert math.isclose(
+        ours, sacrebleu.corpus_chrf(said, [meant]).score, rel_tol=1e-12, abs_tol=1e-12
+    )
 
 
 def test_the_signature_is_sacrebleus() -> None:

@@ -41,7 +41,9 @@ def test_none_of_thirty_still_has_an_upper_end() -> None:
 
 
 @given(st.integers(1, 500), st.data())
-def test_a_share_lies_in_its_interval_and_the_interval_in_0_to_1(n: int, data: st.DataObject) -> None:
+def test_a_share_lies_in_its_interval_and_the_interval_in_0_to_1(
+    n: int, data: st.DataObject
+) -> None:
     hits = data.draw(st.integers(0, n))
     estimate = proportion(hits, n)
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
@@ -112,7 +114,9 @@ def test_paired_shares_hold_their_value_and_stay_within_minus_1_to_1(
 
 
 @given(BITS)
-def test_paired_shares_turn_round_when_the_sides_are_changed(pairs: list[tuple[bool, bool]]) -> None:
+def test_paired_shares_turn_round_when_the_sides_are_changed(
+    pairs: list[tuple[bool, bool]],
+) -> None:
     before, after = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
     one, other = paired_shares(before, after), paired_shares(after, before)
     assert math.isclose(one.low, -other.high, abs_tol=1e-12)
