@@ -79,7 +79,8 @@ def save_adapter(model: PeftModel, folder: Path, *, base: str) -> None:
     ``base`` names the base model in the file: its digest, since a path is true on one machine only.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = _peft().get_peft_model_state_dict(model)
+    # False: never look for the base model on a hub, only to see whether its vocabulary grew
+    state = _peft().get_peft_model_state_dict(model, save_embedding_layers=False)
     tensors = {name: value.detach().to("cpu").contiguous() for name, value in state.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = model.peft_config[_ADAPTER].to_dict()

@@ -49,7 +49,8 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``folder/checkpoint-STEP`` durably, then remove all but the newest two."""
     target = folder / f"checkpoint-{checkpoint.step:08d}"
     scratch = folder / f".{target.name}.{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
+    for left in folder.glob(".checkpoint-*"):  # of a process that was killed while it wrote
+        shutil.rmtree(left, ignore_errors=True)
     scratch.mkdir(parents=True)
     for name in ("weights", "optimizer", "best"):
         tensors = {key: value.contiguous() for key, value in getattr(checkpoint, name).items()}

@@ -38,7 +38,8 @@ class _Summed(torch.autograd.Function):
             log_sum_n1 = torch.logsumexp(part_nV, dim=-1, keepdim=True)
             total += (log_sum_n1 - part_nV.gather(1, target_n1)).sum()
             if gradient_NV is not None:
-                softmax_nV = part_nV.sub_(log_sum_n1).exp_()
+                # not in place: float32 logits are not copied above, and belong to the caller
+                softmax_nV = (part_nV - log_sum_n1).exp_()
                 ones_n1 = torch.ones_like(log_sum_n1)
                 softmax_nV.scatter_add_(1, target_n1, -ones_n1)
                 gradient_NV[start : start + _AT_ONCE] = softmax_nV

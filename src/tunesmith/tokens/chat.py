@@ -64,7 +64,7 @@ def encode(
         whole = render(messages[: i + 1], tokenizer, for_answer=False)
         if not whole.startswith(prompt) or not prompt.startswith(text):
             raise _rewrites(name)
-        text = _to_end_of_turn(whole, messages[i].content)
+        text = _to_end_of_turn(whole, len(prompt), messages[i].content.strip())
         cuts += [len(prompt), len(text)]
     ids, is_label = _cut(text, cuts, tokenizer)
     if not any(is_label):
@@ -123,13 +123,13 @@ def render(messages: Sequence[Message], tokenizer: Tokenizer, *, for_answer: boo
         ) from error
 
 
-def _to_end_of_turn(whole: str, content: str) -> str:
+def _to_end_of_turn(whole: str, start: int, content: str) -> str:
     """Without the white space that some templates write after the end of the turn.
 
     It comes after the token at which generation stops, so the model would never write it.
     """
-    ended = whole.rstrip()
-    return ended if not ended.endswith(content.rstrip()) else whole
+    after = whole[max(start, whole.find(content, start)) + len(content) :]
+    return whole.rstrip() if after.strip() else whole
 
 
 def _cut(text: str, cuts: Sequence[int], tokenizer: Tokenizer) -> tuple[list[int], list[bool]]:
