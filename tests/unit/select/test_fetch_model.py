@@ -14,8 +14,8 @@ from tunesmith.select.stage import Fetch, FetchInputs
 
 
 @pytest.fixture
-def model(tiny_model: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+def model(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
 
 
 def fetched(model: str, ctx: Context) -> Path:

@@ -39,33 +39,35 @@ def plan_of(ctx: Context) -> dict[str, object]:
     return dict(next(e["body"] for e in facts if e["name"] == "plan"))
 
 
-def test_few_rows_give_lora_with_its_reason(tiny_model: Path, rows: Path, context: Context) -> None:
-    choice = selected(tiny_model, rows, context, SelectConfig(price=RATE))
+def test_few_rows_give_lora_with_its_reason(
+    tiny_folder: Path, rows: Path, context: Context
+) -> None:
+    choice = selected(tiny_folder, rows, context, SelectConfig(price=RATE))
     assert choice["method"] == "lora"
     assert choice["rows"] == 20
     assert "20 rows are fewer than 10,000" in str(choice["reason"])
 
 
 def test_the_choice_is_the_same_bytes_whatever_the_measured_speed_and_price(
-    tiny_model: Path, rows: Path, context: Context
+    tiny_folder: Path, rows: Path, context: Context
 ) -> None:
-    slow = selected(tiny_model, rows, context, SelectConfig(price=RATE))
+    slow = selected(tiny_folder, rows, context, SelectConfig(price=RATE))
     fast = PriceConfig(matmul_rate=9e11, price_per_hour=4.0, currency="USD")
-    assert selected(tiny_model, rows, context, SelectConfig(price=fast)) == slow
+    assert selected(tiny_folder, rows, context, SelectConfig(price=fast)) == slow
 
 
 def test_rows_over_the_longest_length_are_not_counted(
-    tiny_model: Path, rows: Path, context: Context
+    tiny_folder: Path, rows: Path, context: Context
 ) -> None:
-    choice = selected(tiny_model, rows, context, SelectConfig(price=RATE, max_length=100))
+    choice = selected(tiny_folder, rows, context, SelectConfig(price=RATE, max_length=100))
     assert 0 < int(str(choice["rows"])) < 20
 
 
 def test_the_plan_lists_every_method_with_memory_time_and_cost(
-    tiny_model: Path, rows: Path, context: Context
+    tiny_folder: Path, rows: Path, context: Context
 ) -> None:
     price = PriceConfig(matmul_rate=1e11, price_per_hour=3.6, currency="CNY")
-    selected(tiny_model, rows, context, SelectConfig(price=price))
+    selected(tiny_folder, rows, context, SelectConfig(price=price))
     plan = plan_of(context)
     candidates = plan["candidates"]
     assert isinstance(candidates, list)
@@ -77,9 +79,9 @@ def test_the_plan_lists_every_method_with_memory_time_and_cost(
 
 
 def test_an_unmeasured_rate_is_measured_and_said(
-    tiny_model: Path, rows: Path, context: Context
+    tiny_folder: Path, rows: Path, context: Context
 ) -> None:
-    selected(tiny_model, rows, context, SelectConfig())
+    selected(tiny_folder, rows, context, SelectConfig())
     machine = plan_of(context)["machine"]
     assert isinstance(machine, dict)
     assert machine["matmul_rate"] > 0
