@@ -30,7 +30,10 @@ def identity_numbers(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-@given(number=identity_numbers(), before=st.sampled_from(["身份证", "ID: ", "", "号码12 "]))
+@given(
+    number=identity_numbers(),
+    before=st.sampled_from(["身份证", "ID: ", "", "号码12 ", "房号1234 "]),
+)
 def test_an_identity_number_is_found_in_every_disguise_at_its_own_offsets(
     disguise: str, number: str, before: str
 ) -> None:
@@ -139,6 +142,10 @@ def test_masking_twice_is_masking_once_and_keeps_what_is_between(text: str) -> N
 @given(st.from_regex(r"[a-z ]{0,60}", fullmatch=True))
 def test_words_without_digits_or_at_signs_are_never_private(text: str) -> None:
     assert find(text) == []
+
+
+def test_a_constant_announces_no_number() -> None:
+    assert mask("[PHONE] 1380013800012") == "[PHONE] 1380013800012"
 
 
 def test_no_text_makes_the_search_slow() -> None:
