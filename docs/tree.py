@@ -21,7 +21,7 @@ FLOORS = (
     ("floor 3", ("plan", "prepare", "select", "train", "evaluate", "align", "compress", "serve", "monitor", "renew")),
     ("floor 4", ("recipes", "backends", "stages.py", "worker.py")),
     ("floor 5", ("report",)),
-    ("floor 6", ("api.py", "__init__.py")),
+    ("floor 6", ("api.py", "__init__.py", "__main__.py")),
     ("floor 7", ("cli",)),
 )  # fmt: skip
 

@@ -1,0 +1,119 @@
+"""What every test may use: a tiny model in a folder, and a whole small project that runs on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+COMPLAINTS = ("cough", "fever", "knee pain", "headache", "rash", "dizziness", "back pain", "nausea")
+WHEN = ("for two days", "since Monday", "after lunch", "every night", "for a month", "on waking")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama of width 64 in bf16 with a byte-level tokenizer, as a Transformers folder."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    symbols = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    symbols += sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE(vocab={s: i for i, s in enumerate(symbols)}, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<|im_start|>", eos_token="<|im_end|>",
+        pad_token="<|im_end|>", unk_token="<|endoftext|>",
+    )  # fmt: skip
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(symbols), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=1024,
+        bos_token_id=1, eos_token_id=2, pad_token_id=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def invented_rows(number: int, seed: int = 1) -> list[dict[str, str]]:
+    """Visits and notes that nobody wrote: distinct, short, learnable."""
+    draw = random.Random(seed)
+    rows = []
+    for i in range(number):
+        what, when = draw.choice(COMPLAINTS), draw.choice(WHEN)
+        age = 20 + (i * 7 + seed) % 60
+        rows.append({
+            "visit": f"Doctor: What brings you in, visitor {seed}-{i}? Patient: I am {age} and I have had "
+                     f"{what} {when}. Doctor: I see, thank you.",
+            "note": f"Patient {seed}-{i}, aged {age}, reports {what} {when}.",
+        })  # fmt: skip
+    return rows
+
+
+def write_jsonl(path: Path, rows: list[dict[str, str]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def make_project(tiny_folder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Writes a project of invented rows on the tiny model; ``sections`` are laid over its settings."""
+
+    def make(name: str = "project", **sections: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        write_jsonl(folder / "visits.jsonl", invented_rows(48))
+        write_jsonl(folder / "later.jsonl", invented_rows(12, seed=2))
+        write_jsonl(folder / "general.jsonl", [
+            {"prompt": f"Is {n} an even number? Answer yes or no.", "completion": "yes" if n % 2 == 0 else "no"}
+            for n in range(3, 19)
+        ])  # fmt: skip
+        settings = _small_settings(tiny_folder)
+        for key, value in sections.items():
+            if isinstance(value, dict) and isinstance(settings.get(key), dict):
+                settings[key] = {**settings[key], **value}
+            elif value is None:
+                settings.pop(key, None)
+            else:
+                settings[key] = value
+        (folder / "tunesmith.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+        return folder
+
+    return make
+
+
+def _small_settings(model: Path) -> dict[str, Any]:
+    columns = {"prompt": "Write the note of this visit.\n{visit}", "completion": "{note}"}
+    return {
+        "name": "small", "language": "en", "seed": 11,
+        "model": {"model": str(model)},
+        "data": {"rows": "visits.jsonl", "columns": columns},
+        "general": {"rows": "general.jsonl"},
+        "plan": {"shots": [0, 1]},
+        "train": {"method": "lora", "num_train_epochs": 1, "train_batch_size": 8, "save_steps": 1,
+                  "lora": {"r": 4}},
+        "evaluate": {"max_new_tokens": 8, "resamples": 100, "max_rows": 6},
+        "probe": {"general_rows": 6, "asked_rows": 2, "extraction_rows": 2, "max_new_tokens": 8,
+                  "verbatim_words": 2, "resamples": 100},
+        "gates": {"criteria": [{"metric": "rouge1", "at_most_loss": 1.0}], "probe_criteria": []},
+        "renew": {"rows": {"rows": "later.jsonl", "columns": columns}},
+        "resources": {"threads": 1},
+    }  # fmt: skip
