@@ -238,7 +238,10 @@ def test_equal_input_gives_the_known_rows(ctx: Context, tmp_path: Path) -> None:
     assert (Collect.version, of_bytes(repr(rows).encode())[:12]) == (1, "ad9b0ffceaa1"), (
         "Collect gives other rows for the same input: raise Collect.version by one and update this line"
     )
-    assert (CollectPreferences.version, of_bytes(repr(pairs).encode())[:12]) == (1, "d1d1e796d16c"), (
+    assert (CollectPreferences.version, of_bytes(repr(pairs).encode())[:12]) == (
+        1,
+        "d1d1e796d16c",
+    ), (
         "CollectPreferences gives other rows for the same input: raise CollectPreferences.version "
         "by one and update this line"
     )
