@@ -12,31 +12,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tunesmith"
 
-# The longest prefix counts; what no prefix names needs no extra at all.
+# Rooms and modules whose work needs an extra; the longest prefix counts. What none names, and every
+# config.py, stage.py and __init__.py, is imported by a plain install.
 EXTRA_OF = {
     "tunesmith.records.rows": "data",
     "tunesmith.prepare": "data",
-    "tunesmith.prepare.config": "",
-    "tunesmith.prepare.stage": "",
     "tunesmith.losses": "train",
-    "tunesmith.models.merge": "train",
     "tunesmith.models.attention": "train",
     "tunesmith.models.lora": "train",
+    "tunesmith.models.merge": "train",
+    "tunesmith.models.quantize": "train",
     "tunesmith.tokens.batch": "train",
-    "tunesmith.train.work": "train",
-    "tunesmith.train.rows": "train",
-    "tunesmith.align.pairs": "train",
-    "tunesmith.align.work": "train",
-    "tunesmith.integrations.transformers_training": "train",
     "tunesmith.loop": "train",
     "tunesmith.decoding": "train",
-    "tunesmith.select.planning": "train",
-    "tunesmith.integrations.transformers": "train",
-    "tunesmith.integrations.transformers_engine": "train",
-    "tunesmith.integrations.peft": "train",
+    "tunesmith.select": "train",
+    "tunesmith.train": "train",
+    "tunesmith.align": "evaluate",
+    "tunesmith.integrations": "train",
     "tunesmith.integrations.huggingface": "hub",
+    "tunesmith.integrations.llama_cpp": "gguf",
     "tunesmith.metrics": "evaluate",
+    "tunesmith.evaluate": "evaluate",
+    "tunesmith.plan": "evaluate",
+    "tunesmith.renew": "evaluate",
+    "tunesmith.compress": "all",
+    "tunesmith.serve": "serve",
+    "tunesmith.monitor": "serve",
 }
+LIGHT = {"config", "stage"}
 
 HIDE = """
 import importlib, json, sys
@@ -65,6 +68,8 @@ def module_names() -> list[str]:
 
 
 def extra_of(module: str) -> str:
+    if module.split(".")[-1] in LIGHT or (SOURCE.parent / module.replace(".", "/")).is_dir():
+        return ""
     prefixes = [p for p in EXTRA_OF if module == p or module.startswith(f"{p}.")]
     return EXTRA_OF[max(prefixes, key=len)] if prefixes else ""
 
@@ -74,7 +79,7 @@ def distributions(extra: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
     for requirement in project["optional-dependencies"].get(extra, []):
-        name = requirement.split(">")[0].split("=")[0].strip()
+        name = requirement.partition(";")[0].split(">")[0].split("=")[0].strip()
         if name.startswith("tunesmith["):
             for inner in name.removeprefix("tunesmith[").removesuffix("]").split(","):
                 found |= distributions(inner)

@@ -18,7 +18,7 @@ FLOORS = [
     {"recipes", "backends", "stages", "worker"},
     {"report"},
     {"api"},
-    {"cli", "web"},
+    {"cli", "web", "__main__"},
 ]  # fmt: skip
 VERBS = 3
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
