@@ -10,7 +10,9 @@ from tunesmith.losses.dpo import dpo
 
 def test_dpo_gives_trls_number() -> None:
     policy_and_reference = (torch.tensor([value]) for value in (-10.0, -12.0, -11.0, -11.0))
-    assert dpo(*policy_and_reference, beta=0.1).item() == pytest.approx(0.5981388693815918, abs=1e-7)
+    assert dpo(*policy_and_reference, beta=0.1).item() == pytest.approx(
+        0.5981388693815918, abs=1e-7
+    )
 
 
 def test_equal_policies_give_ln_2() -> None:

@@ -107,7 +107,9 @@ def test_lora_losses_of_thirty_steps_are_those_of_the_plain_loop(
         expected = plain(ids).logits
         torch.testing.assert_close(loaded(ids).logits, expected, rtol=0, atol=2e-4)
         batch = collate([Encoded(tuple(range(3, 90)), (False, *[True] * 86))], [0])
-        torch.testing.assert_close(loaded(ids).logits[0, :-1], opened.logits(batch), rtol=0, atol=2e-6)
+        torch.testing.assert_close(
+            loaded(ids).logits[0, :-1], opened.logits(batch), rtol=0, atol=2e-6
+        )
 
 
 def test_full_tuning_losses_of_thirty_steps_are_those_of_the_plain_loop(tiny_folder: Path) -> None:

@@ -32,6 +32,13 @@ PICKLES: Final = frozenset(
 )
 """Endings of files that are pickles, or that libraries open as ones."""
 
+_KERNELS: Final = frozenset(
+    ("attn_implementation", "_attn_implementation", "_attn_implementation_internal",
+     "experts_implementation", "_experts_implementation", "_experts_implementation_internal")
+)  # fmt: skip
+"""Keys whose value may be a kernel repository ("owner/name") that Transformers downloads and runs,
+even when another attention is asked for in the call."""
+
 _CONVERSION: Final = 1
 """Part of the cache's key: raise it when `convert_gguf` would write other bytes."""
 
@@ -60,8 +67,10 @@ def check_safe(folder: Path) -> None:
             )
         if path.suffix == ".py":
             raise _remote_code(f"{path} is Python code that came with the model")
-        if path.suffix == ".json" and path.name != "tokenizer.json" and "auto_map" in _keys(path):
-            raise _remote_code(f"{path} has `auto_map`, which names Python code to import")
+        if path.suffix == ".json" and path.name != "tokenizer.json":
+            for key, value in _settings(path):
+                if key == "auto_map" or (key in _KERNELS and "/" in str(value)):
+                    raise _remote_code(f"{path} has `{key}`, which names code to import")
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -103,7 +112,6 @@ def load_model(
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
-        # given here, because config.json may name a kernel repository to download code from
         attn_implementation="sdpa",
     )
     return model.to(device).eval()
@@ -207,7 +215,9 @@ def _convert(file: Path, out: Path) -> None:
                 **where,
             )
             tokenizer = library.AutoTokenizer.from_pretrained(file.parent, **where)
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # its parser believes the file: damage shows as any error at all
         raise ModelError(
             f"{file} cannot be read as a GGUF model: {error}",
             why="the file is damaged, or its architecture is not one that Transformers converts",
@@ -229,21 +239,21 @@ def _transformers() -> ModuleType:
     return library
 
 
-def _keys(path: Path) -> set[str]:
-    """Every key of a JSON file, at any depth; damaged JSON is left to its reader to report."""
+def _settings(path: Path) -> list[tuple[str, object]]:
+    """Every key of a JSON file with its value, at any depth; damaged JSON is its reader's to report."""
 
-    def walk(value: object) -> Iterator[str]:
+    def walk(value: object) -> Iterator[tuple[str, object]]:
         if isinstance(value, dict):
-            yield from value
+            yield from value.items()
             value = list(value.values())
         if isinstance(value, list):
             for item in value:
                 yield from walk(item)
 
     try:
-        return set(walk(json.loads(path.read_text(encoding="utf-8"))))
+        return list(walk(json.loads(path.read_text(encoding="utf-8"))))
     except (ValueError, RecursionError):
-        return set()
+        return []
 
 
 def _remote_code(what: str) -> ModelError:

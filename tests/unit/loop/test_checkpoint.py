@@ -8,7 +8,9 @@ from tunesmith.loop.checkpoint import Checkpoint, newest, save
 
 def _checkpoint(step: int, identity: str = "a") -> Checkpoint:
     weights = {"w": torch.full((3,), float(step))}
-    return Checkpoint(step, identity, weights, {"w/step": torch.tensor(float(step))}, {}, {"step": step})
+    return Checkpoint(
+        step, identity, weights, {"w/step": torch.tensor(float(step))}, {}, {"step": step}
+    )
 
 
 def test_what_was_saved_comes_back(tmp_path: Path) -> None:
@@ -23,7 +25,10 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
 def test_the_newest_two_stay(tmp_path: Path) -> None:
     for step in (1, 2, 30):
         save(tmp_path, _checkpoint(step))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint-00000002", "checkpoint-00000030"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint-00000002",
+        "checkpoint-00000030",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,17 @@ class Bench:
             cache=self.folder, stop=self.stop,
         )  # fmt: skip
         steps = self.settings.pop("steps", 12)
-        shown = {"identity": "x", "worst_loss": 40.0, "eval_every": 3, "save_every": 2, **self.settings}
+        shown = {
+            "identity": "x",
+            "worst_loss": 40.0,
+            "eval_every": 3,
+            "save_every": 2,
+            **self.settings,
+        }
         settings = FitSettings(Schedule(0.1, steps, "cosine"), **shown)
-        job = Job(Sampler(12, batch=4, seed=2), self._parts, self._objective, "row {}".format, self._valid)
+        job = Job(
+            Sampler(12, batch=4, seed=2), self._parts, self._objective, "row {}".format, self._valid
+        )
         try:
             with PeakMemory() as memory:
                 return fit(job, settings, self.optimizer, ctx=ctx, memory=memory)
@@ -121,7 +129,9 @@ def test_every_update_tells_loss_rate_speed_and_memory(tmp_path: Path) -> None:
     Bench(tmp_path, steps=3).run()
     events = read(tmp_path / "events.jsonl")
     series = [e["series"] for e in events if e["kind"] == "point"]
-    assert series.count("train loss") == series.count("learning rate") == series.count("tokens/s") == 3
+    assert (
+        series.count("train loss") == series.count("learning rate") == series.count("tokens/s") == 3
+    )
     last = [e for e in events if e["kind"] == "progress"][-1]
     assert (last["done"], last["total"], last["unit"]) == (3, 3, "step")
     assert {"loss", "learning_rate", "tokens_per_second", "grad_norm", "memory_bytes"} <= set(last)

@@ -25,7 +25,9 @@ def test_float32_weights_move_as_torchs_adamw_moves_them() -> None:
 def test_steps_too_small_for_bf16_add_up_in_the_master() -> None:
     weight = nn.Parameter(torch.ones(4, 4, dtype=torch.bfloat16))
     optimizer = Optimizer({"w": weight}, AdamSettings())
-    _steps(optimizer, weight, 20, rate=1e-3)  # each step is 0.001; bf16 near 1 moves by 0.0078 or not at all
+    _steps(
+        optimizer, weight, 20, rate=1e-3
+    )  # each step is 0.001; bf16 near 1 moves by 0.0078 or not at all
     assert optimizer.trained()["w"].mean().item() < 0.981
     torch.testing.assert_close(weight, optimizer.trained()["w"].to(torch.bfloat16))
 

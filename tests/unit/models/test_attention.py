@@ -28,7 +28,9 @@ def _reference(q: Tensor, k: Tensor, v: Tensor, lengths: list[int], window: int 
 
 @pytest.mark.parametrize("lengths", [[7], [3, 1, 9], [1, 1, 1]])
 @pytest.mark.parametrize("window", [0, 4])
-def test_values_and_gradients_are_those_of_masked_attention(lengths: list[int], window: int) -> None:
+def test_values_and_gradients_are_those_of_masked_attention(
+    lengths: list[int], window: int
+) -> None:
     inputs = _tensors(sum(lengths))
     outer = torch.randn(1, sum(lengths), 6, 8, dtype=torch.float64)
     out, _ = packed_attention(
@@ -41,7 +43,9 @@ def test_values_and_gradients_are_those_of_masked_attention(lengths: list[int], 
     torch.testing.assert_close(ours, theirs)
 
 
-def test_long_rows_take_the_fused_kernel_to_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_rows_take_the_fused_kernel_to_the_same_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("tunesmith.models.attention.LONGEST_WRITTEN_OUT", 4)
     inputs = _tensors(12)
     out, _ = packed_attention(None, *inputs, None, row_lengths=[9, 3])

@@ -6,7 +6,9 @@ from tunesmith.models.lora import lora_linear
 
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("needs_input_gradient", [True, False])
-def test_value_and_gradients_are_those_of_the_formula(has_bias: bool, needs_input_gradient: bool) -> None:
+def test_value_and_gradients_are_those_of_the_formula(
+    has_bias: bool, needs_input_gradient: bool
+) -> None:
     torch.manual_seed(0)
     x = torch.randn(1, 5, 7, dtype=torch.float64, requires_grad=needs_input_gradient)
     weight = torch.randn(4, 7, dtype=torch.float64)

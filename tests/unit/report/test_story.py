@@ -62,6 +62,25 @@ def test_a_run_without_numbers_says_how_far_it_came() -> None:
     )
 
 
+def test_rows_out_of_a_stage_whose_steps_branch_are_those_not_dropped() -> None:
+    def step(name: str, rows_in: int, **dropped: int) -> dict[str, Any]:
+        lost = sum(dropped.values())
+        return {
+            "stage": "prepare",
+            "step": name,
+            "rows_in": rows_in,
+            "rows_out": rows_in - lost,
+            "dropped": dropped,
+        }
+
+    steps = [
+        step("length", 100, short=4),
+        step("leak (train)", 70, copied=1),
+        step("leak (valid)", 26),
+    ]
+    assert story.step_words(told(accounting=steps), "prepare") == "100 rows in, 95 out"
+
+
 def test_the_sentences_tell_every_phase_once(report: dict[str, Any]) -> None:
     text = " ".join(story.sentences(report))
     for word in (

@@ -15,7 +15,9 @@ ANSWER = Message("assistant", "Well.")
 
 
 def test_the_answer_and_its_end_of_turn_are_learnt_and_nothing_else(tiny_folder: Path) -> None:
-    spans = label_spans(encode([QUESTION, ANSWER], load_tokenizer(tiny_folder)), _tokenizer(tiny_folder))
+    spans = label_spans(
+        encode([QUESTION, ANSWER], load_tokenizer(tiny_folder)), _tokenizer(tiny_folder)
+    )
     assert [text for text, is_label in spans if is_label] == ["Well.<|im_end|>"]
     assert spans[0][0].endswith("<|im_start|>assistant\n")
 
@@ -23,13 +25,19 @@ def test_the_answer_and_its_end_of_turn_are_learnt_and_nothing_else(tiny_folder:
 def test_every_answer_is_learnt_when_asked(tiny_folder: Path) -> None:
     tokenizer = _tokenizer(tiny_folder)
     turns = [QUESTION, ANSWER, Message("user", "And now?"), Message("assistant", "Better.")]
-    learnt = [t for t, is_label in label_spans(encode(turns, tokenizer, learn="every"), tokenizer) if is_label]
+    learnt = [
+        t
+        for t, is_label in label_spans(encode(turns, tokenizer, learn="every"), tokenizer)
+        if is_label
+    ]
     assert learnt == ["Well.<|im_end|>", "Better.<|im_end|>"]
     learnt = [t for t, is_label in label_spans(encode(turns, tokenizer), tokenizer) if is_label]
     assert learnt == ["Better.<|im_end|>"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(prompt=st.text(min_size=1, max_size=30), answer=st.text(min_size=1, max_size=30))
 def test_the_ids_before_the_labels_are_those_that_serving_sends(
     tiny_folder: Path, prompt: str, answer: str
@@ -83,7 +91,9 @@ def test_a_template_that_refuses_a_role_is_told_with_the_roles(tiny_folder: Path
     assert "user" in raised.value.why
 
 
-def test_the_templates_digest_is_of_the_text_the_tokenizer_uses(tiny_folder: Path, tmp_path: Path) -> None:
+def test_the_templates_digest_is_of_the_text_the_tokenizer_uses(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     text = read_template(tiny_folder)
     assert text == _tokenizer(tiny_folder).chat_template
     check_template(tiny_folder, template_digest(text))

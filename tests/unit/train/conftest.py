@@ -17,7 +17,23 @@ from tunesmith.records.rows import write_conversations
 from tunesmith.train.config import TrainConfig
 from tunesmith.train.stage import Train, TrainInputs
 
-WORDS = "cough fever knee head back rash two days Monday lunch night better worse rest water".split()
+WORDS = [
+    "cough",
+    "fever",
+    "knee",
+    "head",
+    "back",
+    "rash",
+    "two",
+    "days",
+    "Monday",
+    "lunch",
+    "night",
+    "better",
+    "worse",
+    "rest",
+    "water",
+]
 
 
 def invented(number: int, seed: int) -> list[Conversation]:
