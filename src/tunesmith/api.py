@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.backends.execute import Execution
 from tunesmith.backends.schedule import Order, Place, preview
-from tunesmith.core.errors import ConfigError, GateFailed, Stopped, TunesmithError
+from tunesmith.core.errors import ConfigError, GateFailed, Stopped, StoreError, TunesmithError
 from tunesmith.core.graph import Pipeline, build
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.lock import project_lock
@@ -249,15 +249,27 @@ def _execute(where: Place, ledger: Ledger, order: Order, on_event: OnEvent) -> R
     except BaseException:
         ledger.finish_run(order.run, "failed")
         raise
-    ledger.finish_run(order.run, status, error.as_dict() if error else None)
-    html = _write_report(where, ledger, order.run)
+    html = _finish(where, ledger, order.run, status, error)
     steps = ledger.steps(order.run)
     return RunResult(
         order.run, status, time.monotonic() - started,
         tuple(s["step"] for s in steps if s["status"] == "done"),
         tuple(s["step"] for s in steps if s["status"] == "reused"),
-        html, html.with_suffix(".json"), error,
+        html, html.with_suffix(".json") if html else None, error,
     )  # fmt: skip
+
+
+def _finish(
+    where: Place, ledger: Ledger, run: str, status: str, error: TunesmithError | None
+) -> Path | None:
+    """Close the run and write its report; on a full disk the first error is the one to tell."""
+    try:
+        ledger.finish_run(run, status, error.as_dict() if error else None)
+        return _write_report(where, ledger, run)
+    except StoreError:
+        if error is None:
+            raise
+        return None
 
 
 def _write_report(where: Place, ledger: Ledger, run: str) -> Path:

@@ -41,6 +41,8 @@ from tunesmith.core.store import disk_error, write_text_durably
 _POLL_SECONDS = 0.1
 _LEDGER_SECONDS = 1.0
 _STOP_SECONDS = 30.0
+_ATTEMPT_KEPT_SECONDS = 30 * 24 * 3600.0
+"""An interrupted training can be gone on with for a month, whatever ran in between."""
 """A job asked to stop may finish its checkpoint; afterwards it is killed, which loses no result."""
 
 
@@ -68,6 +70,7 @@ class Execution:
         done: dict[str, Result] = {}
         with self._signals(), worker_lock(self._place.worker_lock) as hold:
             self._store.sweep()
+            self._sweep_work()
             self._worker = Worker(self._log, hold)
             try:
                 for position, step in enumerate(self._order.pipeline.steps):
@@ -76,6 +79,13 @@ class Execution:
             finally:
                 self._worker.close()
         return done
+
+    def _sweep_work(self) -> None:
+        """Remove folders of attempts that nobody went on with: other settings took their place."""
+        limit = time.time() - _ATTEMPT_KEPT_SECONDS
+        for folder in (self._place.home / "work").glob("*"):
+            if folder.stat().st_mtime < limit:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _step(self, position: int, step: Step, done: Mapping[str, Result]) -> Result:
         key = resolve_key(self._order.pipeline, step, done)
