@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -65,17 +66,19 @@ def _runs(console: Console, found: Shown) -> None:
 
 
 def _settings(console: Console, found: Shown) -> None:
+    """Each setting on a line of its own, its meaning below: narrow terminals have no room for columns."""
     console.print(Text(found["name"], style="bold"))
-    console.print(Text(found["doc"] + "\n", style="dim"))
-    table = _table("setting", "type", "default", "meaning")
+    console.print(Text(found["doc"], style="dim"))
     for field in found["fields"]:
-        default = (
-            field["default"]
-            if field["default"] == "required"
-            else figures.setting(field["default"])
-        )
-        table.add_row(*map(Text, (field["key"], field["type"], default, field["doc"])))
-    console.print(table)
+        line = Text("\n" + field["key"], style="bold")
+        line.append(f"  {field['type']}", style="not bold cyan")
+        if field["default"] == "required":
+            line.append("  required", style="not bold yellow")
+        else:
+            line.append(f"  = {figures.setting(field['default'])}", style="not bold")
+        console.print(line)
+        if field["doc"]:
+            console.print(Padding(Text(field["doc"], style="dim"), (0, 0, 0, 2)))
 
 
 def _artifact(console: Console, found: Shown) -> None:

@@ -38,8 +38,8 @@ def machine_words(machine: Mapping[str, Any]) -> str:
         parts.append(f"{machine['cores']} core" + ("s" if machine["cores"] != 1 else ""))
     if machine.get("memory_bytes"):
         parts.append(figures.size(machine["memory_bytes"]))
-    if parts:
-        parts.append(str(machine.get("gpu") or "no GPU"))
+    if "gpu" in machine:
+        parts.append(str(machine["gpu"] or "no GPU"))
     return ", ".join(parts)
 
 

@@ -68,7 +68,8 @@ def step_words(report: Report, step: str) -> str:
         return ", ".join(f"{figures.title(m['name'])} {number(m['value'])}" for m in metrics[:3])
     steps = _of(report, "accounting", step)
     if steps:
-        return f"{figures.count(steps[0]['rows_in'])} rows in, {figures.count(steps[-1]['rows_out'])} out"
+        rows_in, rows_out = _through(steps)
+        return f"{figures.count(rows_in)} rows in, {figures.count(rows_out)} out"
     plan = report.get("plan") or {}
     if plan.get("stage") == step:
         return f"{figures.title(plan.get('chosen', ''))}: {plan.get('reason', '')}"
@@ -141,8 +142,10 @@ def _plainly(report: Report) -> str:
         first = next((m for n in _PREFERRED for m in metrics if m["name"] == n), metrics[0])
         rows = f" on {figures.count(first['n'])} rows" if first.get("n") else ""
         return f"{first['subject']} model: {figures.title(first['name'])} {number(first['value'])}{rows}"
-    done = sum(stage["status"] in {"done", "reused"} for stage in report.get("stages") or [])
-    return f"{done} of {len(report.get('stages') or [])} steps are done"
+    stages = report.get("stages") or []
+    done = sum(stage["status"] in {"done", "reused"} for stage in stages)
+    left_out = sum(stage["status"] == "not asked for" for stage in stages)
+    return f"{done} of {len(stages) - left_out} steps are done"
 
 
 def _data(report: Report) -> str:
@@ -152,14 +155,22 @@ def _data(report: Report) -> str:
         return ""
     stage = max((s["stage"] for s in steps), key=lambda name: len(_of(report, "accounting", name)))
     mine = _of(report, "accounting", stage)
-    lost = sum(sum(step["dropped"].values()) for step in mine)
-    rows_in, rows_out = mine[0]["rows_in"], mine[-1]["rows_out"]
+    rows_in, rows_out = _through(mine)
+    lost = rows_in - rows_out
     if not lost:
         return f"all {figures.count(rows_in)} rows were kept by every data step"
     return (
         f"{figures.count(rows_out)} of {figures.count(rows_in)} rows were fit to use; "
         f"the reason for each of the {figures.count(lost)} dropped is in the ledger"
     )
+
+
+def _through(steps: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Rows into a stage and out of it. Its steps may branch (a check for each split), so what comes
+    out is what went in less everything that was dropped.
+    """  # noqa: D205
+    rows_in: int = steps[0]["rows_in"]
+    return rows_in, rows_in - sum(sum(step["dropped"].values()) for step in steps)
 
 
 def _method(report: Report) -> str:
