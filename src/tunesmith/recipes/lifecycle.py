@@ -130,7 +130,7 @@ def _planned(project: ProjectConfig) -> SelectConfig:
     """The choice is planned with the settings that training will use."""
     train = project.train
     return project.select.model_copy(update={
-        "r": train.lora.r, "target_modules": train.lora.target_modules,
+        "lora": train.lora, "precision": train.precision,
         "num_train_epochs": train.num_train_epochs, "train_batch_size": train.train_batch_size,
         "max_length": train.max_length,
     })  # fmt: skip
