@@ -29,7 +29,12 @@ def scores(report: Report) -> View | None:
         )
         hint = "lower is better" if figures.lower_is_better(name) else ""
         panels.append(
-            {"title": figures.title(name), "hint": hint, "chart": chart, "n": _one_n(rows)}
+            {
+                "title": figures.heading(figures.title(name)),
+                "hint": hint,
+                "chart": chart,
+                "n": _one_n(rows),
+            }
         )
     return {"panels": panels, "pairs": pairs(report.get("paired") or []), "table": metrics}
 

@@ -109,7 +109,7 @@ def measured(value: float | None, unit: str) -> str:
         return duration(value)
     if unit == "ms":
         return duration(None if value is None else value / 1000)
-    if unit in {"", "share", "F1", "probability"}:
+    if unit in {"", "share", "F1", "probability", "perplexity"}:
         return number(value)
     return f"{number(value)} {unit}"
 
@@ -122,13 +122,14 @@ def title(name: str) -> str:
 
 def sentence(text: str) -> str:
     """``text`` with a capital first letter and a full stop at the end."""
-    text = text.strip()
-    if not text:
-        return ""
-    # A name such as q8_0 or rouge1 keeps its small letter.
+    first = heading(text.strip())
+    return first if not first or first[-1] in ".!?" else f"{first}."
+
+
+def heading(text: str) -> str:
+    """``text`` with a capital first letter; a name such as q8_0, rouge1 or chrF is left as it is."""
     is_word = re.match(r"[a-z]+(?=[\s,;:.'\u2019-]|$)", text)
-    first = text[0].upper() + text[1:] if is_word else text
-    return first if first[-1] in ".!?" else f"{first}."
+    return text[0].upper() + text[1:] if is_word else text
 
 
 def lower_is_better(name: str) -> bool:

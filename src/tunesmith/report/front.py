@@ -76,24 +76,30 @@ def tiles(report: Report) -> list[View]:
 
 
 def steps(report: Report) -> View | None:
-    """The picture of the pipeline and one line of words for each station."""
-    stages = report.get("stages") or []
+    """The picture of the pipeline and one line of words for each station that was asked for."""
+    every = report.get("stages") or []
+    stages = [stage for stage in every if stage["status"] != "not asked for"]
     if not stages:
         return None
     longest = max((stage.get("seconds") or 0 for stage in stages), default=0) or 1
+    stopped = report["run"].get("status") == "stopped"
     rows, states = [], []
     for stage in stages:
         verdicts = [g for g in report.get("gates") or [] if g["stage"] == stage["name"]]
-        state = _state(stage, verdicts)
+        # A step that was asked to stop has not failed, though it has no result either.
+        status = "stopped" if stopped and stage["status"] == "failed" else stage["status"]
+        state = _state({**stage, "status": status}, verdicts)
         states.append(state)
         rows.append({
-            "name": stage["name"], "verb": stage.get("verb") or stage.get("stage", ""),
-            "words": story.step_words(report, stage["name"]), "state": state,
+            "name": stage["name"], "words": story.step_words(report, stage["name"]), "state": state,
             "seconds": stage.get("seconds"), "reused": bool(stage.get("reused")),
-            "share": (stage.get("seconds") or 0) / longest, "status": stage["status"],
+            "share": (stage.get("seconds") or 0) / longest, "status": status,
         })  # fmt: skip
     placed = road.stations(stages)
-    return {"picture": road.draw(placed, states), "rows": rows, "width": road.width(placed)}
+    return {
+        "picture": road.draw(placed, states), "rows": rows, "width": road.width(placed),
+        "left_out": len(every) - len(stages),
+    }  # fmt: skip
 
 
 def gates(report: Report) -> list[View]:

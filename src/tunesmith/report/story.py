@@ -17,10 +17,7 @@ _PREFERRED = ("rouge1", "rougeL", "accuracy", "exact_match", "f1", "bleu")
 
 def headline(report: Report) -> str:
     """One sentence that says what came out; the first thing a reader sees."""
-    error = report["run"].get("error")
-    parts = [part for part in (_gain(report), _gates(report)) if part]
-    if error:
-        parts.insert(0, f"The run stopped: {error['what']}")
+    parts = [part for part in (_end(report), _gain(report), _gates(report)) if part]
     if not parts:
         parts = [_plainly(report)]
     return figures.sentence("; ".join(parts))
@@ -81,6 +78,19 @@ def step_words(report: Report, step: str) -> str:
 
 def _of(report: Report, name: str, step: str) -> list[Mapping[str, Any]]:
     return [entry for entry in report.get(name) or [] if entry.get("stage") == step]
+
+
+def _end(report: Report) -> str:
+    """How the run ended when it did not reach its end; a failed gate is told with the gates."""
+    run = report["run"]
+    status, error = run.get("status"), run.get("error") or {}
+    open_steps = [
+        s["name"] for s in report.get("stages") or [] if s["status"] in {"failed", "killed"}
+    ]
+    where = f" at {open_steps[0]}" if open_steps else ""
+    if status in {"stopped", "killed"}:
+        return f"the run was {status}{where} and can go on from there"
+    return f"the run failed{where}: {error['what']}" if error and status != "gate failed" else ""
 
 
 def _gain(report: Report) -> str:

@@ -54,7 +54,7 @@ def test_a_run_that_has_only_just_begun_has_a_page() -> None:
     begun["run"] = {"id": "20270401-1", "started": 1.8e9, "status": "failed", "seed": 7,
                     "error": {"what": "the disk is full"}}  # fmt: skip
     text = Page(render(begun)).text
-    assert "The run stopped: the disk is full." in text
+    assert "The run failed: the disk is full." in text
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,24 @@ def test_a_run_without_numbers_says_how_far_it_came() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("stopped", "The run was stopped at train and can go on from there."),
+     ("killed", "The run was killed at train and can go on from there."),
+     ("failed", "The run failed at train: the disk is full.")],
+)  # fmt: skip
+def test_a_run_that_did_not_reach_its_end_says_where_and_why(status: str, words: str) -> None:
+    begun = told(stages=[{"name": "train", "status": "failed"}])
+    begun["run"] |= {"status": status, "error": {"what": "the disk is full"}}
+    assert story.headline(begun) == words
+
+
+def test_a_failed_gate_is_told_with_the_gates_only() -> None:
+    begun = told(gates=[{"name": "improvement", "decision": "failed"}])
+    begun["run"] |= {"status": "gate failed", "error": {"what": "gate: gate failed: improvement"}}
+    assert story.headline(begun) == "0 of 1 gates passed, improvement did not."
+
+
 def test_rows_out_of_a_stage_whose_steps_branch_are_those_not_dropped() -> None:
     def step(name: str, rows_in: int, **dropped: int) -> dict[str, Any]:
         lost = sum(dropped.values())
