@@ -50,12 +50,7 @@ def encode(
 
     """
     if not messages or messages[-1].role != "assistant":
-        raise DataError(
-            f"{name or 'the row'} does not end with an answer of the assistant",
-            why="the last message is what the model learns to write",
-            fix="map the answer's column in the settings of `data`, or drop the row",
-            code="row-without-answer",
-        )
+        raise _nothing_to_learn(name, "does not end with an answer of the assistant")
     answers = [i for i, message in enumerate(messages) if message.role == "assistant"]
     chosen = answers if learn == "every" else answers[-1:]
     text, cuts = "", []
@@ -68,12 +63,7 @@ def encode(
         cuts += [len(prompt), len(text)]
     ids, is_label = _cut(text, cuts, tokenizer)
     if not any(is_label):
-        raise DataError(
-            f"{name or 'the row'} has no token to learn",
-            why="its answer is empty in the model's chat template",
-            fix="drop rows without an answer",
-            code="row-without-answer",
-        )
+        raise _nothing_to_learn(name, "has no token to learn")
     return Encoded(tuple(ids), tuple(is_label), name)
 
 
@@ -153,6 +143,15 @@ def _cut(text: str, cuts: Sequence[int], tokenizer: Tokenizer) -> tuple[list[int
     for start, end in zip(marks[::2], marks[1::2], strict=True):
         is_label[start:end] = [True] * (end - start)
     return ids, is_label
+
+
+def _nothing_to_learn(name: str, what: str) -> DataError:
+    return DataError(
+        f"{name or 'the row'} {what}",
+        why="the last message is what the model learns to write",
+        fix="map the answer's column in the settings of `data`, or drop the row",
+        code="row-without-answer",
+    )
 
 
 def _rewrites(name: str) -> ModelError:
