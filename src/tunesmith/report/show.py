@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def _from_ledger(ledger: Ledger, store: Store, what: str | None, limit: int) -> 
         return {"kind": "run", **collect(ledger, store, run["id"])}
     outputs = artifacts(collect(ledger, store, run["id"]))
     if what == "mask":
-        return _mask(store, outputs, limit)
+        learn = ((run["settings"] or {}).get("train") or {}).get("learn", "last")
+        return _mask(store, outputs, learn, limit)
     if what in outputs:
         return _artifact(ledger, store, outputs[what], limit)
     if re.fullmatch(r"[0-9a-f]{2,64}", what):
@@ -118,7 +119,7 @@ def _rows(path: Path, limit: int) -> list[dict[str, Any]]:
     return rows[:limit]
 
 
-def _mask(store: Store, outputs: Mapping[str, str], limit: int) -> Shown:
+def _mask(store: Store, outputs: Mapping[str, str], learn: Any, limit: int) -> Shown:
     """Tokens of the first training rows, each with whether a loss is computed for it."""
     rows_at = _first(outputs, lambda name: name.endswith(".train") and "later" not in name)
     model_at = _first(outputs, lambda name: name.endswith(".model"))
@@ -129,11 +130,29 @@ def _mask(store: Store, outputs: Mapping[str, str], limit: int) -> Shown:
     tokenizer = load_tokenizer(store.path(model_at))
     rows = []
     for row in itertools.islice(read_conversations(store.path(rows_at)), limit):
-        encoded = encode(row.messages, tokenizer)
-        tokens = [[tokenizer.decode([token]), bool(label)]
-                  for token, label in zip(encoded.ids, encoded.is_label, strict=True)]  # fmt: skip
-        rows.append({"id": row.id, "source": row.source, "row": row.row, "tokens": tokens})
+        encoded = encode(row.messages, tokenizer, learn=learn, name=f"{row.source}:{row.row}")
+        tokens = pieces(encoded.ids, encoded.is_label, tokenizer.decode)
+        rows.append({
+            "id": row.id, "source": row.source, "row": row.row, "labels": encoded.labels,
+            "length": len(encoded.ids), "tokens": tokens,
+        })  # fmt: skip
     return {"kind": "mask", "rows": rows}
+
+
+def pieces(
+    ids: Sequence[int], is_label: Sequence[bool], decode: Callable[[list[int]], str]
+) -> list[tuple[str, bool]]:
+    """(text, is_label) of each token. Tokens that hold parts of one character are shown together."""
+    found: list[tuple[str, bool]] = []
+    waiting: list[int] = []
+    for i, token in enumerate(ids):
+        waiting.append(token)
+        text = decode(waiting)
+        last = i + 1 == len(ids) or is_label[i + 1] != is_label[i]
+        if "\ufffd" not in text or last:
+            found.append((text, is_label[i]))
+            waiting = []
+    return found
 
 
 def _first(outputs: Mapping[str, str], fits: Callable[[str], bool]) -> str:
