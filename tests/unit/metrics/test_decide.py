@@ -81,6 +81,14 @@ def test_a_lower_perplexity_is_a_gain() -> None:
     )
 
 
+def test_a_loss_lies_in_its_interval() -> None:
+    result = decided(Criterion(metric="rouge1", at_most_loss=0.5), TUNED, BASE).result
+    assert result.value is not None
+    assert result.low is not None
+    assert result.high is not None
+    assert 0 < result.low < result.value < result.high
+
+
 def test_rows_are_paired_by_id_whatever_their_order() -> None:
     ids = [f"r{i}" for i in range(12)]
     turned = scores("tuned", ids[::-1], rouge1=rouge(BETTER[::-1]))

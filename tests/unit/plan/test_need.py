@@ -52,6 +52,7 @@ def around(value: float, n: int = 20, width: float = 0.05) -> list[float]:
         (baseline(around(0.9)), "prompt only"),
         (baseline(around(0.1), around(0.9)), "prompt only"),
         (baseline(around(0.6, width=0.3)), "tune"),
+        (baseline(around(0.65, width=0.3)), "tune"),
         (baseline(around(0.1), bits=3.0), "tune is not enough"),
         (baseline(around(0.1), bits=3.0, size=3), "tune"),
         (baseline(around(0.9), bits=3.0), "prompt only"),
