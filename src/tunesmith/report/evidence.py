@@ -16,27 +16,29 @@ def scores(report: Report) -> View | None:
     metrics = [_without_shots(metric) for metric in report.get("metrics") or []]
     if not metrics:
         return None
-    names = list(dict.fromkeys(metric["name"] for metric in metrics))
-    subjects = list(dict.fromkeys(metric["subject"] for metric in metrics))
+    # Compressed forms have a table of their own, and may be scored on fewer rows.
+    compressed = {variant["stage"] for variant in report.get("compression") or []}
+    compared = [metric for metric in metrics if metric["stage"] not in compressed]
+    subjects = list(dict.fromkeys(metric["subject"] for metric in compared))
     panels = []
-    for name in names:
-        rows = [m for m in metrics if m["name"] == name][:8]
-        if len(rows) < 2:
-            continue
-        classes = [_subject_class(row["subject"], subjects) for row in rows]
-        chart = charts.estimates(
-            figures.title(name), rows, highest=_scale_of(metrics, name), classes=classes
-        )
-        hint = "lower is better" if figures.lower_is_better(name) else ""
-        panels.append(
-            {
-                "title": figures.heading(figures.title(name)),
-                "hint": hint,
-                "chart": chart,
-                "n": _one_n(rows),
-            }
-        )
+    for name in dict.fromkeys(metric["name"] for metric in compared):
+        rows = [metric for metric in compared if metric["name"] == name][:8]
+        if len(rows) > 1:
+            panels.append(_panel(name, rows, subjects, highest=_scale_of(compared, name)))
     return {"panels": panels, "pairs": pairs(report.get("paired") or []), "table": metrics}
+
+
+def _panel(
+    name: str, rows: Sequence[Mapping[str, Any]], subjects: Sequence[str], *, highest: float
+) -> View:
+    title = figures.title(name)
+    classes = [_subject_class(row["subject"], subjects) for row in rows]
+    return {
+        "title": figures.heading(title),
+        "hint": "lower is better" if figures.lower_is_better(name) else "",
+        "chart": charts.estimates(title, rows, highest=highest, classes=classes),
+        "n": _one_n(rows),
+    }
 
 
 def pairs(table: Sequence[Mapping[str, Any]]) -> list[View]:

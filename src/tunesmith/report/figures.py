@@ -109,6 +109,8 @@ def measured(value: float | None, unit: str) -> str:
         return duration(value)
     if unit == "ms":
         return duration(None if value is None else value / 1000)
+    if unit.startswith("relative"):
+        return percent(value)
     if unit in {"", "share", "F1", "probability", "perplexity"}:
         return number(value)
     return f"{number(value)} {unit}"

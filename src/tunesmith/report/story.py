@@ -5,6 +5,7 @@ The terminal and the report both tell this story, from the dictionary of report.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,15 +52,15 @@ def tally(report: Report) -> tuple[int, int]:
 def step_words(report: Report, step: str) -> str:
     """The key numbers of one step, in a few words; empty when it gave none."""
     verdicts = _of(report, "gates", step)
-    if verdicts:
-        failed = [g for g in verdicts if g["decision"] == "failed"]
-        if len(verdicts) == 1 or failed:
-            return figures.sentence((failed or verdicts)[0]["reason"])
-        return f"{len(verdicts)} gates, none failed."
+    failed = [gate for gate in verdicts if gate["decision"] == "failed"]
+    if failed:
+        return figures.sentence(failed[0]["reason"])
     for name, words in (("training", _training_words), ("compression", _variant_words)):
         found = _of(report, name, step)
         if found:
             return words(found)
+    if verdicts:
+        return _verdict_words(verdicts)
     metrics = _of(report, "metrics", step)
     if metrics:
         return ", ".join(f"{figures.title(m['name'])} {number(m['value'])}" for m in metrics[:3])
@@ -74,6 +75,13 @@ def step_words(report: Report, step: str) -> str:
     if serving.get("stage") == step:
         return _serving_words(serving)
     return ""
+
+
+def _verdict_words(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    if len(verdicts) == 1:
+        return figures.sentence(verdicts[0]["reason"])
+    decisions = Counter(gate["decision"] for gate in verdicts)
+    return "gates: " + ", ".join(f"{n} {decision}" for decision, n in decisions.items())
 
 
 def _of(report: Report, name: str, step: str) -> list[Mapping[str, Any]]:

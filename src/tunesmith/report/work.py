@@ -64,7 +64,7 @@ def _curves(
 ) -> list[tuple[str, Markup]]:
     """(title, chart): the losses together and tall, every other series alone and low."""
     losses = [
-        (name, points, "s0" if name == "train loss" else "s1")
+        (name, points, "s1" if name.startswith("validation") else "s0")
         for name, points in series.items()
         if "loss" in name
     ]
@@ -142,6 +142,8 @@ def _training_facts(fact: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         ("peak memory", figures.size(fact.get("peak_bytes"))),
         ("trainable", f"{figures.count(fact.get('trainable_parameters'))} of {figures.count(fact.get('parameters'))}"),
         ("of the machine's matrix rate", figures.percent(fact.get("matmul_share"))),
+        ("validation loss", f"{figures.number(fact.get('first_validation_loss'))} → {figures.number(fact.get('best_validation_loss'))}"),
+        ("precision", str(fact.get("precision") or "")),
     ]  # fmt: skip
     return [(name, value) for name, value in shown if value and figures.NOTHING not in value]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -140,3 +141,16 @@ def test_an_error_is_told_with_why_fix_and_where_to_read_on(
         "see",
     ]
     assert "tunesmith explain row-empty" in told
+
+
+def test_every_setting_in_an_example_exists() -> None:
+    from tunesmith.core.config import fields
+    from tunesmith.recipes.project import ProjectConfig
+
+    known = {key for key, _, _ in fields(ProjectConfig)}
+    for name, command in commands():
+        words = (command.epilog or "").split()
+        keys = {
+            after.partition("=")[0] for word, after in itertools.pairwise(words) if word == "--set"
+        }
+        assert keys <= known, name

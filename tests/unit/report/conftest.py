@@ -325,7 +325,7 @@ def _plan() -> dict[str, Any]:
 
 def _training(stage: str, seconds: float) -> dict[str, Any]:
     return {"stage": stage, "method": "lora", "steps": 30, "tokens": 51_876, "loss_tokens": 9_870, "seconds": seconds, "tokens_per_second": 227.1,
-            "peak_bytes": int(5.6 * 2**30), "best_step": 24, "parameters": 134_515_008, "trainable_parameters": 4_884_480, "matmul_share": 0.64}  # fmt: skip
+            "peak_bytes": int(5.6 * 2**30), "best_step": 24, "parameters": 134_515_008, "trainable_parameters": 4_884_480, "matmul_share": 0.64, "precision": "bfloat16", "first_validation_loss": 2.94, "best_validation_loss": 1.52}  # fmt: skip
 
 
 def _compression() -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ def test_each_step_has_its_own_words(report: dict[str, Any]) -> None:
     assert words["baseline"].startswith("ROUGE-1 0.080")
     assert "30 steps" in words["train"]
     assert "612 ms" in words["monitor"]
-    assert words["gate"] == "3 gates, none failed."
+    assert words["gate"] == "gates: 3 passed"
 
 
 def test_the_model_card_names_every_open_gate_among_the_limits(report: dict[str, Any]) -> None:
