@@ -113,9 +113,12 @@ def _assignment(text: str) -> tuple[str, object]:
             code="set-invalid",
         )
     try:
-        return key.strip(), yaml.safe_load(value) if value else None
+        parsed = yaml.safe_load(value) if value else None
     except yaml.YAMLError:
         return key.strip(), value
+    # "{column}" is a template here, and a mapping without values to YAML
+    is_template = isinstance(parsed, dict) and all(each is None for each in parsed.values())
+    return key.strip(), value if is_template and parsed else parsed
 
 
 def _put(values: dict[str, Any], key: str, value: object) -> None:
