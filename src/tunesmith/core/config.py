@@ -6,9 +6,10 @@ changes only the speed or the place and is never hashed; each of its fields has 
 
 from __future__ import annotations
 
+import reprlib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge
@@ -55,9 +56,6 @@ class Resources(BaseModel):
 
 C = TypeVar("C", bound=BaseModel)
 
-_SHOWN = 80
-"""Characters of a refused value that an error repeats."""
-
 
 def parse(
     kind: type[C],
@@ -79,7 +77,7 @@ def parse(
         return kind.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        lines = [_sentence(kind, problem) + _place(problem, origin or {}) for problem in problems]
+        lines = _sentences(kind, problems, origin or {})
         raise ConfigError(
             f"{source}: {len(lines)} setting(s) cannot be used",
             why="; ".join(lines),
@@ -110,8 +108,35 @@ def section(annotation: object) -> type[BaseModel] | None:
     return None
 
 
-def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
+def _sentences(
+    kind: type[BaseModel], problems: Iterable[Mapping[str, Any]], origin: Mapping[str, str]
+) -> list[str]:
+    """One line for each key that cannot be used, with the place where it stands.
+
+    A value that fits no member of a union is one problem, though pydantic names each member.
+    """
+    told: dict[str, list[str]] = {}
+    for problem in problems:
+        key = ".".join(str(part) for part in _path(kind, problem))
+        told.setdefault(key, []).append(_sentence(kind, key, problem))
+    return [
+        " or ".join([first, *(line.rpartition(": input should be ")[2] for line in more)])
+        + (f" ({origin[key]})" if key in origin else "")
+        for key, (first, *more) in told.items()
+    ]
+
+
+def _path(kind: type[BaseModel], problem: Mapping[str, Any]) -> Iterator[object]:
+    """The problem's place as it is written in a file: without the names of a union's members."""
+    inside: object = kind
+    for part in problem["loc"]:
+        below = _below(inside, str(part))
+        if below is not None or section(inside) is not None:
+            yield part
+        inside = inside if below is None else below
+
+
+def _sentence(kind: type[BaseModel], key: str, problem: Mapping[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         near = nearest(str(problem["loc"][-1]), _known(kind, problem["loc"][:-1]))
         hint = f"; did you mean `{near}`?" if near else ""
@@ -121,17 +146,8 @@ def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     message = str(problem["msg"])
     message = message.removeprefix("Value error, ")
     message = f"{message[0].lower()}{message[1:]}"
-    return f"`{key}` = {_short(problem['input'])}: {message}" if key else message
-
-
-def _place(problem: Mapping[str, Any], origin: Mapping[str, str]) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    return f" ({origin[key]})" if key in origin else ""
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    # A file may hold values that contain themselves: the plain repr of one would never end.
+    return f"`{key}` = {reprlib.repr(problem['input'])}: {message}" if key else message
 
 
 def _known(kind: type[BaseModel], path: tuple[object, ...]) -> list[str]:
@@ -149,9 +165,11 @@ def _below(annotation: object, part: str) -> object:
     if found is not None:
         return found.model_fields[part].annotation if part in found.model_fields else None
     inner = [a for a in typing.get_args(annotation) if a not in (types.NoneType, ...)]
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+    holder = typing.get_origin(annotation)
+    if isinstance(annotation, types.UnionType) or holder in (typing.Union, Annotated):
         return next((item for a in inner if (item := _below(a, part)) is not None), None)
-    return inner[-1] if inner else None
+    is_collection = isinstance(holder, type) and issubclass(holder, Collection)
+    return inner[-1] if is_collection and inner else None
 
 
 def _type_name(annotation: object) -> str:
