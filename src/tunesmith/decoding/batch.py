@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
+from torch import Tensor
+
 from tunesmith.core import seeds
 from tunesmith.decoding.cache import Prefix
 from tunesmith.decoding.choose import choose
-from tunesmith.decoding.decoder import Decoder
+from tunesmith.decoding.decoder import Decoder, Reading
 from tunesmith.decoding.text import Detokenizer, GrowingText
 from tunesmith.ports import Completion, Sampling
 
@@ -62,6 +64,12 @@ class Batch:
         self.requests += requests
         chosen = choose(logits_BV, [(one.sampling, one.stream) for one in requests])
         return self._take(list(requests), chosen)
+
+    def adopt(self, one: Request, reading: Reading, logits_V: Tensor) -> list[Request]:
+        """Take in a prompt that was read piece by piece; the request itself if it is now finished."""
+        self._decoder.adopt(reading)
+        self.requests.append(one)
+        return self._take([one], choose(logits_V[None], [(one.sampling, one.stream)]))
 
     def step(self) -> list[Request]:
         """One more token for every request; those that are now finished, which have left."""

@@ -122,6 +122,12 @@ class SlotCache:
             for buffer, part in zip(buffers, parts, strict=True):
                 buffer[first : first + count, :, : prefix.length] = part
 
+    def prepare(self, like: SlotCache) -> None:
+        """Make the buffers, as the first pass would, where only `paste` will fill them."""
+        if not self._keys:
+            self._keys = [self._empty(buffer) for buffer in like._keys]
+            self._values = [self._empty(buffer) for buffer in like._values]
+
     def clear(self) -> None:
         """Give the memory back."""
         self._keys, self._values, self._rows, self._tokens = [], [], 0, 0

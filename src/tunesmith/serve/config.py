@@ -18,8 +18,10 @@ class ServerConfig(Config):
     """Requests that are decoded together; more raise tokens/s and the time between two tokens."""
     queue: Annotated[int, Ge(0)] = 32
     """Requests that may wait for a slot; the next one gets 429 with Retry-After."""
-    max_new_tokens: Annotated[int, Ge(1)] = 512
-    """Bound of a request's max_tokens, and its value when the request names none."""
+    max_new_tokens: Annotated[int, Ge(1)] = 4096
+    """Bound of a request's max_tokens; a larger one is refused."""
+    default_new_tokens: Annotated[int, Ge(1)] = 512
+    """max_tokens of a request that names none: a bound on answers that do not end by themselves."""
     max_body_bytes: Annotated[int, Ge(1024)] = 1_048_576
     """Larger bodies get 413."""
     context: Annotated[int, Ge(64)] = 2048

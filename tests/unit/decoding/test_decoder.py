@@ -100,6 +100,25 @@ def test_a_dropped_request_leaves_the_others_unchanged(
     assert [one.tokens for i, one in enumerate(rows) if i != 1] == expected[:1] + expected[2:]
 
 
+@pytest.mark.parametrize("piece", [1, 7, 16, 100])
+def test_a_prompt_read_in_pieces_gives_the_same_tokens(
+    tiny_model: Any, tiny_tokenizer: Any, piece: int
+) -> None:
+    sampling = Sampling(max_new_tokens=20)
+    decoder = Decoder(tiny_model)
+    expected = _by_batch(decoder, tiny_tokenizer, _prompts(), 7, 0, sampling)
+    batch = Batch(decoder, end_ids=frozenset({2}))
+    rows = [request(ids, sampling, tiny_tokenizer) for ids in _prompts()]
+    for one in rows:
+        reading = decoder.begin(one.ids)
+        while (logits_V := reading.advance(piece)) is None:
+            batch.step()
+        batch.adopt(one, reading, logits_V)
+    while batch.requests:
+        batch.step()
+    assert [one.tokens for one in rows] == expected
+
+
 def test_a_prompt_longer_than_the_context_is_refused(tiny_model: Any) -> None:
     with pytest.raises(DataError, match="513 tokens and the model reads at most 512"):
         Decoder(tiny_model).add([[5] * 513])
