@@ -91,6 +91,10 @@ def test_no_part_that_training_cuts_is_larger_than_the_worst(
             assert max(lengths[chosen[i]] for i in group) <= worst.length
 
 
+def test_three_rows_of_300_are_the_fullest_part_of_equal_rows() -> None:
+    assert worst_part([300] * 8, [10] * 8, batch=8) == Part(900, 300, 80)
+
+
 def test_a_given_micro_batch_is_that_many_of_the_longest_rows() -> None:
     assert worst_part([900, 800, 5], [1, 2, 3], batch=8, micro_batch=2) == Part(1700, 900, 5)
 

@@ -47,7 +47,7 @@ def test_many_rows_get_lora_when_full_tuning_does_not_fit() -> None:
 @given(
     rows=st.integers(1, 200),
     threshold=st.integers(1, 200),
-    limit=st.integers(650_000_000, 660_000_000),
+    limit=st.integers(530_000_000, 545_000_000),
 )
 def test_prefix_tuning_is_never_chosen_by_itself(rows: int, threshold: int, limit: int) -> None:
     config = SelectConfig(full_from_rows=threshold)
