@@ -52,6 +52,7 @@ def command(
     Ctrl-D ends it.
     """
     from tunesmith import api
+    from tunesmith.cli.terminal import harmless
     from tunesmith.ports import Sampling
     from tunesmith.records.conversation import Message
 
@@ -63,7 +64,7 @@ def command(
         while text := once or _ask():
             turns.append(Message("user", text))
             [answer] = talker.generate([turns], sampling)
-            click.echo(answer.text)
+            click.echo(harmless(answer.text))
             if answer.finish_reason == "length":
                 click.echo(click.style(f"(cut at {max_new_tokens} tokens)", dim=True), err=True)
             turns.append(Message("assistant", answer.text))

@@ -31,20 +31,20 @@ def command(before: str, after: str, as_json: bool, project: Path) -> None:
 
     found = api.compare(project, before, after)
     if as_json:
-        import json
+        from tunesmith.cli.terminal import json_text
 
-        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        click.echo(json_text(found))
         return
     _draw(found)
 
 
 def _draw(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from tunesmith.cli.console import console as terminal_console
     from tunesmith.report import figures
 
-    console = Console()
+    console = terminal_console()
     one, other = found["before"]["id"], found["after"]["id"]
     console.print(
         f"[bold]{one}[/] ({found['before']['status']}) and [bold]{other}[/] ({found['after']['status']})"

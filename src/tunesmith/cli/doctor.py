@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import click
 
 from tunesmith.cli import options
+from tunesmith.cli.terminal import harmless
 
 Level = Literal["good", "note", "bad"]
 _GIB: Final = 2**30
@@ -53,7 +54,7 @@ def command(project: Path) -> int:
     }
     found = list(checks(project))
     for check in found:
-        click.echo(f"{marks[check.level]} {check.name:<14} {check.found}")
+        click.echo(f"{marks[check.level]} {check.name:<14} {harmless(check.found)}")
         if check.fix and check.level != "good":
             click.echo(f"  {'':<14} fix: {check.fix}")
     bad = sum(check.level == "bad" for check in found)

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith.cli.console import console as terminal_console
 from tunesmith.report import diff, figures, story
 
 Shown = Mapping[str, Any]
@@ -19,7 +20,7 @@ Shown = Mapping[str, Any]
 
 def draw(found: Shown) -> None:
     """Draw what `tunesmith.api.show` gave."""
-    console = Console()
+    console = terminal_console()
     drawers = {
         "run": _run,
         "runs": _runs,

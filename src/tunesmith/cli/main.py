@@ -135,10 +135,11 @@ def status(arguments: Sequence[str] | None = None) -> int:
 
 def tell(error: TunesmithError) -> None:
     """Print an error's what, why and fix to standard error."""
-    click.echo(
-        click.style("error: ", fg="red", bold=True) + click.style(error.what, bold=True), err=True
-    )
-    click.echo(f"  why: {error.why}\n  fix: {error.fix}", err=True)
+    from tunesmith.cli.terminal import harmless
+
+    what, why, fix = map(harmless, (error.what, error.why, error.fix))
+    click.echo(click.style("error: ", fg="red", bold=True) + click.style(what, bold=True), err=True)
+    click.echo(f"  why: {why}\n  fix: {fix}", err=True)
     click.echo(click.style(f"  see: tunesmith explain {error.code}", dim=True), err=True)
 
 

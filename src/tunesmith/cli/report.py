@@ -28,11 +28,12 @@ def command(run: str | None, open_it: bool, project: Path) -> None:
     import json
 
     from tunesmith import api
+    from tunesmith.cli.terminal import harmless
     from tunesmith.report import story
 
     path = api.write_report(project, run)
     report = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    click.echo(story.headline(report))
+    click.echo(harmless(story.headline(report)))
     for name in (path, path.with_suffix(".json"), path.with_name("model-card.md")):
         click.echo(f"  {name}")
     if open_it:

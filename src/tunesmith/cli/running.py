@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tunesmith import api
+from tunesmith.cli.console import console as terminal_console
 from tunesmith.cli.main import tell
 from tunesmith.cli.progress import Teller, verdict
 from tunesmith.core.errors import (
@@ -21,6 +22,7 @@ from tunesmith.core.errors import (
     EXIT_USER_ERROR,
     ConfigError,
 )
+from tunesmith.core.table import nearest
 from tunesmith.report import figures, story
 
 
@@ -30,7 +32,7 @@ def run_project(
     """Run, or print the plan of, a project; ``given`` holds the options of `options.running`."""
     settings = [*given["settings"], *([f"recipe={given['recipe']}"] if given["recipe"] else [])]
     accept = acceptances(given["accept"], given["because"])
-    console = Console()
+    console = terminal_console()
     for note in api.load_project(project, settings).notes:
         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
     if given["dry_run"]:
@@ -40,7 +42,7 @@ def run_project(
             project, until=until, start=start, settings=settings, accept=accept,
             wait=given["wait"], on_event=teller,
         )  # fmt: skip
-    return _ending(console, result)
+    return _ending(console, result, accept)
 
 
 def acceptances(gates: Sequence[str], reasons: Sequence[str]) -> dict[str, str]:
@@ -62,9 +64,12 @@ def acceptances(gates: Sequence[str], reasons: Sequence[str]) -> dict[str, str]:
     return dict(zip(gates, reasons, strict=True))
 
 
-def _ending(console: Console, result: api.RunResult) -> int:
+def _ending(console: Console, result: api.RunResult, accept: Mapping[str, str]) -> int:
     if result.report_json:
-        _story(console, json.loads(result.report_json.read_text(encoding="utf-8")))
+        report = json.loads(result.report_json.read_text(encoding="utf-8"))
+        _story(console, report)
+        for sentence in unknown_gates(report["gates"], accept):
+            console.print(f"[yellow]note:[/] {escape(sentence)}", highlight=False)
     ran, reused = len(result.ran), len(result.reused)
     console.print(
         f"\n{ran} steps ran, {reused} reused, {figures.duration(result.seconds)}. Run {result.run}: "
@@ -78,6 +83,23 @@ def _ending(console: Console, result: api.RunResult) -> int:
     codes = {"done": EXIT_DONE, "gate failed": EXIT_GATE_FAILED, "stopped": EXIT_INTERRUPTED}
     failed = result.error.exit_code if result.error else EXIT_USER_ERROR
     return codes.get(result.status, failed)
+
+
+def unknown_gates(gates: Sequence[Mapping[str, Any]], accept: Iterable[str]) -> list[str]:
+    """One sentence for each accepted name that neither a gate nor a step with gates has.
+
+    Only now can it be told: which gates there are, the steps decide from what they measure.
+    """
+    known = {name for gate in gates for name in (gate["name"], gate["stage"])}
+    sentences = []
+    for name in accept:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"its gates are {sorted(known) or 'none'}"
+            sentences.append(
+                f"--accept {name!r} accepts nothing: no gate of this run has that name; {hint}"
+            )
+    return sentences
 
 
 def _story(console: Console, report: Mapping[str, Any]) -> None:

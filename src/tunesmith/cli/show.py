@@ -36,9 +36,9 @@ def command(what: str | None, limit: int, as_json: bool, project: Path) -> None:
 
     found = api.show(project, what, limit=limit)
     if as_json:
-        import json
+        from tunesmith.cli.terminal import json_text
 
-        click.echo(json.dumps(found, ensure_ascii=False, indent=1, default=str))
+        click.echo(json_text(found))
         return
     from tunesmith.cli.drawing import draw
 

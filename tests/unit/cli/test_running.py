@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.cli.running import acceptances
+from tunesmith.cli.running import acceptances, unknown_gates
 from tunesmith.core.errors import ConfigError
 
 
@@ -28,3 +28,19 @@ def test_a_gate_without_a_reason_is_refused(gates: list[str], reasons: list[str]
         return
     with pytest.raises(ConfigError, match="--because"):
         acceptances(gates, reasons)
+
+
+GATES = [{"name": "retention", "stage": "gate"}, {"name": "parity", "stage": "compress"}]
+
+
+@pytest.mark.parametrize("name", ["retention", "parity", "gate", "compress"])
+def test_a_gate_is_accepted_by_its_name_or_its_step(name: str) -> None:
+    assert unknown_gates(GATES, [name]) == []
+
+
+def test_a_name_that_no_gate_has_is_told_with_the_nearest() -> None:
+    [sentence] = unknown_gates(GATES, ["retension"])
+    assert "did you mean 'retention'?" in sentence
+    assert "'retension'" in sentence
+    [sentence] = unknown_gates(GATES, ["zzz"])
+    assert "compress" in sentence
