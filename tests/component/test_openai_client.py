@@ -84,9 +84,9 @@ def test_the_model_is_listed_and_others_are_not_found(client: openai.OpenAI) -> 
 
 
 def test_a_wrong_key_is_refused(server: Server) -> None:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0) as client:
-        with pytest.raises(openai.AuthenticationError):
-            client.models.list()
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="wrong", max_retries=0)
+    with client, pytest.raises(openai.AuthenticationError):
+        client.models.list()
 
 
 def test_more_than_one_answer_is_refused_with_the_remedy(client: openai.OpenAI) -> None:

@@ -126,7 +126,9 @@ class Server:
                 signal.signal(number, handler)
 
     def close(self) -> None:
-        """Answer new requests with 503, let running ones end, then stop."""
+        """Answer new requests with 503, let running ones end, then stop. A second call does nothing."""
+        if self._site.is_draining:
+            return
         self._site.is_draining = True
         deadline = time.monotonic() + self._config.drain_seconds
         while self._site.open_requests and time.monotonic() < deadline and self._thread.is_alive():
