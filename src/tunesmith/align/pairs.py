@@ -58,9 +58,11 @@ class PairBatch:
 
 
 def encode_pairs(
-    folder: Path, tokenizer: Tokenizer, config: AlignConfig, ctx: Context
+    folder: Path, tokenizer: Tokenizer, config: AlignConfig, *, context: int, ctx: Context
 ) -> list[Pair]:
     """Every pair whose rows both fit, in order; the others are counted by reason.
+
+    ``context`` is the most tokens that the model reads.
 
     Raises:
         DataError: when a row is too long and that is an error, or when no pair is left.
@@ -69,6 +71,7 @@ def encode_pairs(
     kept: list[Pair] = []
     dropped: Counter[str] = Counter()
     count = 0
+    limit = min(config.max_length, context)
     for row in read_preferences(folder):
         count += 1
         ctx.check_stop()
@@ -78,15 +81,15 @@ def encode_pairs(
             for answer in (row.chosen, row.rejected)
         )
         longest = max(len(chosen.ids), len(rejected.ids))
-        if longest > config.max_length and config.too_long == "error":
+        if longest > limit and config.too_long == "error":
             raise DataError(
                 f"{name} has {longest} tokens and cannot be aligned on",
-                why=f"align.max_length is {config.max_length}, and no answer is ever cut",
+                why=f"the limit is {limit}, by align.max_length or the model, and no answer is cut",
                 fix=f"set align.max_length to {longest} or more, or align.too_long to 'drop'",
                 code="row-too-long",
             )
-        if longest > config.max_length:
-            dropped[f"length>{config.max_length}"] += 1
+        if longest > limit:
+            dropped[f"length>{limit}"] += 1
         elif chosen.ids == rejected.ids:
             dropped["both answers are the same"] += 1
         else:

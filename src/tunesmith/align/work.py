@@ -34,6 +34,7 @@ from tunesmith.loop.schedule import Schedule, steps_of
 from tunesmith.loop.trainable import Opening, Trainable, open_trainable, write_tuned
 from tunesmith.losses.dpo import dpo
 from tunesmith.metrics.estimate import bootstrap_mean, proportion
+from tunesmith.models.spec import read_context
 
 _WORST_LOSS = 10.0
 """Nats a pair: fifteen times the loss of a policy that is its reference; nothing recovers from it."""
@@ -42,7 +43,8 @@ _WORST_LOSS = 10.0
 def align(config: AlignConfig, inputs: AlignInputs, out: Path, ctx: Context) -> None:
     """Align a model on pairs and write the adapter to ``out``."""
     with PeakMemory() as memory:
-        pairs = encode_pairs(inputs.pairs.path, load_tokenizer(inputs.model.path), config, ctx)
+        context, tokenizer = read_context(inputs.model.path), load_tokenizer(inputs.model.path)
+        pairs = encode_pairs(inputs.pairs.path, tokenizer, config, context=context, ctx=ctx)
         valid = [pair for pair in pairs if is_held_out(pair, config.valid_share)]
         train = [pair for pair in pairs if not is_held_out(pair, config.valid_share)]
         _refuse_empty(train, config)
@@ -72,7 +74,7 @@ def align(config: AlignConfig, inputs: AlignInputs, out: Path, ctx: Context) -> 
 def _job(
     config: AlignConfig, pairs: Sequence[Pair], start_logps: Tensor, opened: Trainable, ctx: Context
 ) -> Job[PairBatch]:
-    most = 1 if config.lora.lora_dropout else ctx.resources.micro_batch
+    most = 1 if opened.has_dropout else ctx.resources.micro_batch
 
     def parts(step: int, numbers: Sequence[int]) -> Iterator[PairBatch]:
         for batch in batches(pairs, numbers, device=opened.device, max_pairs=most):
@@ -175,7 +177,7 @@ def _facts(
         "tokens_per_second": round(done.tokens / done.seconds, 1) if done.seconds else None,
         "first_loss": done.first_loss,
         "last_loss": done.last_loss,
-        "peak_bytes": memory.peak,
+        "peak_bytes": memory.peak_on(opened.device),
         "trainable_parameters": opened.trainable_parameters,
     }
 

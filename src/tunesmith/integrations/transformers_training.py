@@ -29,6 +29,9 @@ class LabelLogits:
         self._model = model
         _use_packed_attention(model)
         use_fused_norms(model)
+        for module in model.modules():
+            if getattr(module, "attention_dropout", 0.0):
+                module.attention_dropout = 0.0  # of probabilities; no recipe of today uses it
         self._at_N: Tensor | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._choose)
 

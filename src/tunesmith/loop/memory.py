@@ -27,6 +27,14 @@ class PeakMemory:
         self.peak = max(self.peak, rss)
         return rss
 
+    def peak_on(self, device: str) -> int:
+        """Most bytes held where the model is: on the GPU if it is there, else in this process."""
+        if device == "cpu":
+            return self.peak
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+
     def __enter__(self) -> PeakMemory:
         """Begin to sample."""
         self._thread.start()

@@ -40,6 +40,11 @@ class Trainable:
     dtype: torch.dtype
 
     @property
+    def has_dropout(self) -> bool:
+        """Whether a forward pass in training draws random numbers."""
+        return any(isinstance(m, nn.Dropout) and m.p > 0 for m in self.model.modules())
+
+    @property
     def trainable_parameters(self) -> int:
         """Numbers that training changes."""
         return sum(weight.numel() for weight in self.weights.values())

@@ -148,9 +148,17 @@ def read_spec(folder: Path) -> ModelSpec:
         ModelError: when there is no such file, or the architecture is not known.
 
     """
-    path = folder / "config.json"
+    return from_config(_read(folder / "config.json"), source=str(folder / "config.json"))
+
+
+def read_context(folder: Path) -> int:
+    """Most tokens that the model in ``folder`` reads, of any family; a large number if it does not say."""
+    return int(_read(folder / "config.json").get("max_position_embeddings") or 1 << 30)
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path} cannot be read: {error}",
@@ -158,7 +166,7 @@ def read_spec(folder: Path) -> ModelSpec:
             fix="give a Transformers model folder, or a GGUF file that `fetch` converts",
             code="model-config",
         ) from error
-    return from_config(body, source=str(path))
+    return body
 
 
 def from_config(body: Mapping[str, Any], *, source: str = "config.json") -> ModelSpec:

@@ -72,7 +72,9 @@ def refuse_empty(rows: Sequence[Encoded], folder: Path, max_length: int) -> None
 def _too_long(row: Encoded, max_length: int) -> DataError:
     return DataError(
         f"{row.name} has {len(row.ids)} tokens and cannot be trained on",
-        why=f"train.max_length is {max_length}, and cutting would train on half an answer",
-        fix=f"set train.max_length to {len(row.ids)} or more, or train.too_long to 'drop'",
+        why=f"the limit is {max_length} tokens, by train.max_length or by the model's own context, "
+        "and cutting would train on half an answer",
+        fix=f"set train.max_length to {len(row.ids)} or more if the model reads as many, "
+        "or train.too_long to 'drop'",
         code="row-too-long",
     )

@@ -34,7 +34,7 @@ from tunesmith.loop.trainable import (
     write_tuned,
 )  # fmt: skip
 from tunesmith.losses.cross_entropy import cross_entropy
-from tunesmith.models.spec import read_spec
+from tunesmith.models.spec import read_context, read_spec
 from tunesmith.tokens.batch import Batch, collate, cut
 from tunesmith.tokens.chat import Encoded
 from tunesmith.train.config import TrainConfig
@@ -71,7 +71,7 @@ def train(config: TrainConfig, inputs: TrainInputs, out: Path, ctx: Context) -> 
         "parent": inputs.start.digest if inputs.start else None,
         "seed": ctx.seed,
         "steps": done.step,
-        "best_step": done.best_step if job.validate else done.step,
+        "best_step": done.best_step if done.best else done.step,
         "precision": str(opened.dtype).removeprefix("torch."),
     }
     write_tuned(opened, inputs.model.path, out, base=inputs.model.digest, facts=facts)
@@ -80,14 +80,15 @@ def train(config: TrainConfig, inputs: TrainInputs, out: Path, ctx: Context) -> 
 
 def _rows(config: TrainConfig, inputs: TrainInputs, ctx: Context) -> Rows:
     tokenizer = load_tokenizer(inputs.model.path)
+    longest = min(config.max_length, read_context(inputs.model.path))
     found = [
         encode_rows(
-            folder, tokenizer, max_length=config.max_length, too_long=config.too_long,
+            folder, tokenizer, max_length=longest, too_long=config.too_long,
             learn=config.learn, step=f"train: {name} rows that fit", ctx=ctx,
         )
         for name, folder in (("training", inputs.train.path), ("validation", inputs.valid.path))
     ]  # fmt: skip
-    refuse_empty(found[0], inputs.train.path, config.max_length)
+    refuse_empty(found[0], inputs.train.path, longest)
     return Rows(*found)
 
 
@@ -161,7 +162,7 @@ def _identity(config: TrainConfig, inputs: TrainInputs, ctx: Context) -> str:
 
 
 def _job(config: TrainConfig, rows: Rows, opened: Trainable, ctx: Context) -> Job[Batch]:
-    one_by_one = config.lora.lora_dropout > 0 and opened.method == "lora"
+    one_by_one = opened.has_dropout
 
     def parts(step: int, numbers: Sequence[int]) -> Iterator[Batch]:
         lengths = [len(rows.train[number].ids) for number in numbers]
@@ -223,7 +224,7 @@ def _tell(
             "loss_tokens": done.loss_tokens,
             "seconds": round(done.seconds, 3),
             "tokens_per_second": round(done.tokens / done.seconds, 1) if done.seconds else None,
-            "peak_bytes": memory.peak,
+            "peak_bytes": memory.peak_on(opened.device),
             "peak_bytes_above_start": memory.peak - memory.before,
             "best_step": done.best_step,
             "first_loss": done.first_loss,
