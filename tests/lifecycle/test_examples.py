@@ -24,7 +24,12 @@ SLICES = {
     "law": ("data.slice=5440:5470",),
     "finance": ("data.slice=0:24",),
     "code": ("data.slice=0:24",),
-    "preferences": ("preferences.slice=0:12", "align.max_steps=2", "align.train_batch_size=2"),
+    "preferences": (
+        "preferences.slice=0:12",
+        "align.max_steps=2",
+        "align.train_batch_size=2",
+        "align.valid_share=0.5",
+    ),
 }
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/tunesmith.yaml"))
 
@@ -63,4 +68,4 @@ def test_an_example_runs_to_its_end_with_few_rows(name: str, tmp_path: Path) -> 
     assert result.status == "done"
     report = tunesmith.open_run(project)
     measured = {metric["subject"] for metric in report["metrics"]}
-    assert measured == ({"aligned"} if name == "preferences" else {"base", "tuned"})
+    assert measured >= ({"aligned"} if name == "preferences" else {"base", "tuned"})
