@@ -33,15 +33,22 @@ WHEN = ("for two days", "since Monday", "after lunch", "every night", "for a mon
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer Llama of width 64 in bf16 with a byte-level tokenizer, as a Transformers folder."""
     import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("tiny")
     symbols = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    symbols += sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE(vocab={s: i for i, s in enumerate(symbols)}, merges=[]))
+    inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
+    # llama.cpp refuses a vocabulary without merges, so a few are learnt
+    inner.train_from_iterator(
+        [text for row in invented_rows(40) for text in row.values()],
+        trainers.BpeTrainer(
+            vocab_size=320, special_tokens=symbols, show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )  # fmt: skip
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner, bos_token="<|im_start|>", eos_token="<|im_end|>",
         pad_token="<|im_end|>", unk_token="<|endoftext|>",
@@ -50,7 +57,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(symbols), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        vocab_size=inner.get_vocab_size(), hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=1024,
         bos_token_id=1, eos_token_id=2, pad_token_id=2, tie_word_embeddings=True,
     )  # fmt: skip
@@ -118,7 +125,10 @@ def _small_settings(model: Path) -> dict[str, Any]:
         "evaluate": {"max_new_tokens": 8, "resamples": 100, "max_rows": 6},
         "probe": {"general_rows": 6, "asked_rows": 2, "extraction_rows": 2, "max_new_tokens": 8,
                   "verbatim_words": 2, "resamples": 100},
-        "gates": {"criteria": [{"metric": "rouge1", "at_most_loss": 1.0}], "probe_criteria": []},
+        "gates": {"criteria": [{"metric": "rouge1", "at_most_loss": 1.0}], "probe_criteria": [],
+                  "comparison": {"at_least_rows": 3}},
+        "compress": {"max_rows": 2, "max_new_tokens": 8},
+        "serve": {"requests": 6, "rate": 20, "max_new_tokens": 8, "parity_rows": 2},
         "renew": {"rows": {"rows": "later.jsonl", "columns": columns}},
         "resources": {"threads": 1},
     }  # fmt: skip
