@@ -157,14 +157,22 @@ def initialise(folder: Folder, template: str = "clinical-notes") -> Path:
 
 
 def start_server(project: Folder = ".", run: str | None = None, **options: Any) -> Server:
-    """Serve a finished run's model; see `tunesmith.serve.server.serve` for the options."""
+    """Serve a finished run's model; see `tunesmith.serve.server.serve` for the options.
+
+    Bounds, engine and resources are those of the project's settings unless an option says otherwise.
+    """
     from tunesmith.report.shipped import shipped
     from tunesmith.serve.server import serve as serve_model
 
     where = place(project)
     with _readonly(project) as ledger:
         parts = shipped(ledger, where.store(), _run_id(ledger, run))
-    return serve_model(parts.model, parts.tuned, parts.gguf, **options)
+    config = load_project(project).config
+    own = {
+        "name": config.name, "config": config.serve.server, "resources": config.resources,
+        "engine": config.serve.server.engine,
+    }  # fmt: skip
+    return serve_model(parts.model, parts.tuned, parts.gguf, **{**own, **options})
 
 
 def open_engine(project: Folder = ".", run: str | None = None, *, engine: str = "auto") -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from tunesmith.cli import options
     epilog=options.examples(
         "tunesmith serve",
         "TUNESMITH_API_KEY=secret tunesmith serve --host 0.0.0.0 --port 8080",
-        "tunesmith serve 20270401-1200 --engine transformers",
+        "tunesmith serve 20270401-1200 --engine transformers --traces traces.jsonl",
     ),
 )
 @click.argument("run", required=False)
@@ -30,19 +31,20 @@ from tunesmith.cli import options
     "--api-key",
     envvar="TUNESMITH_API_KEY",
     metavar="KEY",
-    help="Key that clients must send; also read from TUNESMITH_API_KEY.",
+    help="Key that clients must send. Better set TUNESMITH_API_KEY: a process list shows options.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["auto", "transformers", "llama.cpp"]),
-    default="auto",
-    show_default=True,
-    help="auto takes llama.cpp when the run has a GGUF of this model.",
+    help="Instead of serve.server.engine; auto takes llama.cpp where there is a GGUF.",
+)
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append a line for each request to this file, private data masked.",
 )
 @options.project
-def command(
-    run: str | None, host: str, port: int, api_key: str | None, engine: str, project: Path
-) -> None:
+def command(run: str | None, project: Path, **given: Any) -> None:
     """Serve the model of RUN with an OpenAI-compatible API; the newest run when it is not named.
 
     Answers /v1/chat/completions (streaming or not), /v1/models, /health and /metrics. Ctrl-C or
@@ -50,6 +52,7 @@ def command(
     """
     from tunesmith import api
 
-    server = api.start_server(project, run, host=host, port=port, api_key=api_key, engine=engine)
-    click.echo(f"Serving {server.name} with {server.engine} at {server.url}; Ctrl-C stops it.")
+    told = {name: value for name, value in given.items() if value is not None}
+    server = api.start_server(project, run, **told)
+    click.echo(f"Serving {server.name} with {server.engine} at {server.url}/v1; Ctrl-C stops it.")
     server.wait()

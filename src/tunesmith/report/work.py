@@ -168,7 +168,11 @@ def _blank_variant() -> View:
 
 
 def _latency_title(name: str) -> str:
-    return {"ttft": "Time to first token", "total": "Whole answer"}.get(name, figures.title(name))
+    return {
+        "ttft": "Time to first token",
+        "total": "Whole answer",
+        "queued": "Wait in the queue",
+    }.get(name, figures.title(name))
 
 
 def _quantiles(found: Mapping[str, Any]) -> dict[str, float]:
