@@ -26,6 +26,7 @@ from tunesmith.core.artifact import Draft
 from tunesmith.core.config import Resources, parse
 from tunesmith.core.errors import EXIT_INTERRUPTED, RunError, TunesmithError
 from tunesmith.core.events import EventWriter
+from tunesmith.core.extras import missing
 from tunesmith.core.graph import Signature, signature
 from tunesmith.core.stage import Context
 from tunesmith.core.store import Store, disk_error, write_text_durably
@@ -162,6 +163,9 @@ def _failed(error: BaseException, folder: Path) -> dict[str, Any]:
         return _os_error(error, folder)
     if isinstance(error, MemoryError):
         return _no_memory(error)
+    if isinstance(error, ModuleNotFoundError) and (package := missing(error)):
+        sys.stderr.write(traceback.format_exc())
+        return {"error": package.as_dict()}
     if os.strerror(errno.ENOSPC) in str(error):
         # Compiled libraries wrap the system's error into one of their own.
         return _os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder)

@@ -128,8 +128,8 @@ def status(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; Python would complain once more while closing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except Exception:
-        return _our_fault()
+    except Exception as error:
+        return _fault(error)
     return code if isinstance(code, int) else EXIT_DONE
 
 
@@ -143,8 +143,14 @@ def tell(error: TunesmithError) -> None:
     click.echo(click.style(f"  see: tunesmith explain {error.code}", dim=True), err=True)
 
 
-def _our_fault() -> int:
-    """Write the traceback to a file and say so in one line."""
+def _fault(error: Exception) -> int:
+    """Name the package that is missing; otherwise write the traceback to a file and say so."""
+    from tunesmith.core.extras import missing
+
+    package = missing(error) if isinstance(error, ModuleNotFoundError) else None
+    if package is not None:
+        tell(package)
+        return package.exit_code
     log = Path(tempfile.gettempdir()) / time.strftime("tunesmith-%Y%m%d-%H%M%S.log")
     trace = traceback.format_exc()
     try:

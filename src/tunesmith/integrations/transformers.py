@@ -74,11 +74,22 @@ def check_safe(folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder; it must be a fast one (tokenizer.json)."""
+    """The tokenizer of a model folder; it must be a fast one (tokenizer.json).
+
+    Raises:
+        ModelError: when the folder is unsafe, or its tokenizer files are missing or damaged.
+
+    """
     check_safe(folder)
-    return _transformers().AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
+    library = _transformers()
+    try:
+        return library.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # its parsers believe the files: damage shows as any error at all
+        raise _unreadable(f"the tokenizer of {folder}", error) from error
 
 
 def load_model(
@@ -106,15 +117,36 @@ def load_model(
             fix="fetch the model again, or convert its weights to safetensors",
             code="model-missing",
         )
-    model = _transformers().AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        attn_implementation="sdpa",
-    )
-    return model.to(device).eval()
+    return _whole_model(folder, dtype).to(device).eval()
+
+
+def _whole_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """The model with every weight from the folder: Transformers would draw absent ones at random."""
+    library = _transformers()
+    try:
+        model, found = library.AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (ImportError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # its loader believes the files: damage shows as any error at all
+        raise _unreadable(str(folder), error) from error
+    wrong = sorted({*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])})
+    if wrong:
+        raise ModelError(
+            f"{folder} lacks {len(wrong)} weights that its config.json asks for, such as {wrong[0]}",
+            why="they are absent or of another shape, and would be drawn at random",
+            fix="fetch the model again, or restore the config.json that belongs to these weights",
+            code="model-unreadable",
+        )
+    return model
 
 
 def load_tuned(
@@ -254,6 +286,16 @@ def _settings(path: Path) -> list[tuple[str, object]]:
         return list(walk(json.loads(path.read_text(encoding="utf-8"))))
     except (ValueError, RecursionError):
         return []
+
+
+def _unreadable(what: str, error: Exception) -> ModelError:
+    told = str(error).strip().splitlines() or [type(error).__name__]
+    return ModelError(
+        f"{what} cannot be loaded: {told[0]}",
+        why="a file is missing, damaged, or does not belong to the others",
+        fix="fetch the model again; a folder needs config.json, safetensors and tokenizer.json",
+        code="model-unreadable",
+    )
 
 
 def _remote_code(what: str) -> ModelError:

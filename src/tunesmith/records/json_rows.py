@@ -30,7 +30,10 @@ def _parsed(row: int, line: int, text: str) -> Read:
     if "\0" in text:
         return BadRow(row, line, "NUL character", "the line holds a NUL character")
     try:
-        values = json.loads(text)
+        # Without its end the line's own faults are named, such as a quote that is never closed.
+        values = json.loads(text.rstrip("\r\n"))
+    except json.JSONDecodeError as error:
+        return BadRow(row, line, "broken JSON", f"{error.msg} at character {error.pos + 1}")
     except (ValueError, RecursionError) as error:
         return BadRow(row, line, "broken JSON", str(error))
     if not isinstance(values, dict):

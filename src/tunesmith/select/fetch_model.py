@@ -105,15 +105,22 @@ def _from_file(file: Path, out: Path, ctx: Context) -> None:
 
 
 def _from_folder(folder: Path, out: Path) -> None:
-    """Copy the files that a model consists of; weights of another type become bf16."""
+    """Copy the files that a model consists of; weights of another type become bf16.
+
+    What can be seen in the files' heads is checked here, where the user's own folder can be named.
+    """
     from tunesmith.integrations.transformers import (
         check_safe,
         load_model,
         load_tokenizer,
         save_model,
     )
+    from tunesmith.models.spec import read_spec
 
     check_safe(folder)
+    read_spec(folder)
+    _check_tokenizer(folder)
+    _check_shards(folder)
     if weight_types(folder) <= {"BF16"}:
         for path in sorted(folder.iterdir()):
             if path.name in _KEPT or path.suffix == ".safetensors":
@@ -137,9 +144,13 @@ def weight_types(folder: Path) -> set[str]:
                 raise _torn(path)
             try:
                 head = json.loads(file.read(length))
-            except ValueError as error:
+                entries = [entry for name, entry in head.items() if name != "__metadata__"]
+                end = 8 + length + max((entry["data_offsets"][1] for entry in entries), default=0)
+                types |= {entry["dtype"] for entry in entries}
+            except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
                 raise _torn(path) from error
-        types |= {entry["dtype"] for name, entry in head.items() if name != "__metadata__"}
+        if path.stat().st_size < end:
+            raise _torn(path, f"it has {path.stat().st_size:,} bytes of {end:,}")
     if not types:
         raise ModelError(
             f"{folder} has no weights in safetensors",
@@ -150,10 +161,43 @@ def weight_types(folder: Path) -> set[str]:
     return types
 
 
-def _torn(path: Path) -> ModelError:
+def _check_tokenizer(folder: Path) -> None:
+    """Refuse a folder whose tokenizer.json is missing or no JSON."""
+    path = folder / "tokenizer.json"
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path} cannot be read: {error}",
+            why="rows are cut into tokens by the model's own fast tokenizer, which is that file",
+            fix="fetch the model again, or save its tokenizer in the fast form there",
+            code="model-unreadable",
+        ) from error
+
+
+def _check_shards(folder: Path) -> None:
+    """Refuse a folder that lacks one of the files its index names."""
+    index = folder / "model.safetensors.index.json"
+    if not index.exists():
+        return
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _torn(index, "it does not say which weights stand in which file") from error
+    for name in sorted(map(str, named)):
+        if not (folder / Path(name).name).is_file():
+            raise ModelError(
+                f"{folder} lacks {name}",
+                why=f"{index.name} says that weights of the model stand there",
+                fix="fetch the model again",
+                code="model-missing",
+            )
+
+
+def _torn(path: Path, why: str = "its head does not say what is in it") -> ModelError:
     return ModelError(
-        f"{path} is not a whole safetensors file",
-        why="its head does not say what is in it, as after a broken download",
+        f"{path} is not whole",
+        why=f"{why}, as after a broken download",
         fix="fetch the model again",
         code="model-unreadable",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import MissingPackage
-from tunesmith.core.extras import require
+from tunesmith.core.extras import missing, require
 
 
 def test_a_package_that_is_there_is_imported() -> None:
@@ -53,3 +53,32 @@ def test_another_fault_of_the_package_passes_unchanged(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match="no_such_name"):
         require("broken_package", extra="x", needed_for="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("torch", "train"), ("pyarrow", "data"), ("rouge_score", "evaluate"), ("xllamacpp", "gguf"),
+        ("huggingface_hub", "hub"), ("uvicorn", "serve"), ("prometheus_client", "serve"),
+    ],
+)  # fmt: skip
+def test_a_missing_package_of_ours_leads_to_the_smallest_extra_that_brings_it(
+    name: str, extra: str
+) -> None:
+    found = missing(ModuleNotFoundError(f"No module named {name!r}", name=name))
+    assert found is not None
+    assert found.what == f"{name} is not installed"
+    assert found.fix == f"pip install 'tunesmith[{extra}]'"
+
+
+def test_a_missing_package_of_every_install_leads_to_a_plain_install() -> None:
+    found = missing(ModuleNotFoundError("No module named 'click'", name="click"))
+    assert found is not None
+    assert found.fix == "pip install tunesmith"
+
+
+@pytest.mark.parametrize(
+    "name", ["tunesmith.no_such_room", "torch.no_such_part", "os_path", "", None]
+)
+def test_a_missing_module_that_no_extra_brings_is_our_fault(name: str | None) -> None:
+    assert missing(ModuleNotFoundError("No module", name=name)) is None

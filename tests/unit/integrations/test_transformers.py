@@ -116,3 +116,48 @@ def test_a_file_is_converted_once_and_then_copied(
         convert_gguf(tmp_path / "model.gguf", tmp_path / name, cache=tmp_path / "cache")
         assert (tmp_path / name / "config.json").read_text() == "{}"
     assert len(converted) == 1
+
+
+def _weights(model: Path, change: dict[str, torch.Tensor | None]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(model / "model.safetensors")
+    for name, tensor in change.items():
+        weights.pop(name)
+        if tensor is not None:
+            weights[name] = tensor
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("tensor", [None, torch.zeros(3, 5)])
+def test_a_weight_that_is_absent_or_of_another_shape_is_not_drawn_at_random(
+    model: Path, tensor: torch.Tensor | None
+) -> None:
+    name = "model.layers.1.self_attn.q_proj.weight"
+    _weights(model, {name: tensor})
+    with pytest.raises(ModelError) as caught:
+        load_model(model)
+    assert caught.value.code == "model-unreadable"
+    assert name in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("model.safetensors", 50_000), ("model.safetensors", 3), ("config.json", 20)]
+)
+def test_a_damaged_model_is_told_with_its_folder(model: Path, name: str, size: int) -> None:
+    (model / name).write_bytes((model / name).read_bytes()[:size])
+    with pytest.raises(ModelError) as caught:
+        load_model(model)
+    assert caught.value.code == "model-unreadable"
+    assert str(model) in caught.value.what
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", None])
+def test_a_damaged_tokenizer_is_told_with_its_folder(model: Path, text: str | None) -> None:
+    (model / "tokenizer.json").unlink()
+    if text is not None:
+        (model / "tokenizer.json").write_text(text)
+    with pytest.raises(ModelError) as caught:
+        load_tokenizer(model)
+    assert caught.value.code == "model-unreadable"
+    assert str(model) in caught.value.what

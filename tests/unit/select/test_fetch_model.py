@@ -58,7 +58,56 @@ def test_code_that_comes_with_a_model_is_refused(model: Path, context: Context) 
 def test_a_torn_weight_file_is_refused(model: Path, context: Context) -> None:
     whole = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(whole[:6])
-    with pytest.raises(ModelError, match=r"model\.safetensors is not a whole"):
+    with pytest.raises(ModelError, match=r"model\.safetensors is not whole"):
+        fetched("model", context)
+
+
+@pytest.mark.parametrize("left", [0, 4, 8, 100, -1])
+def test_a_weight_file_cut_anywhere_is_refused_by_name(
+    model: Path, context: Context, left: int
+) -> None:
+    whole = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(whole[:left])
+    with pytest.raises(ModelError, match=r"model/model\.safetensors is not whole"):
+        fetched("model", context)
+
+
+@pytest.mark.parametrize(
+    "head", [b"[]", b"{}x", b'{"a": 1}', b'{"a": {"dtype": "BF16"}}', b"[" * 5000]
+)
+def test_a_weight_file_with_a_false_head_is_refused(
+    model: Path, context: Context, head: bytes
+) -> None:
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + b"\0" * 64)
+    with pytest.raises(ModelError) as caught:
+        fetched("model", context)
+    assert caught.value.code == "model-unreadable"
+
+
+@pytest.mark.parametrize("text", [None, "{", "\x00"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
+def test_a_folder_with_a_damaged_file_is_refused_by_the_users_own_path(
+    model: Path, context: Context, name: str, text: str | None
+) -> None:
+    (model / name).unlink()
+    if text is not None:
+        (model / name).write_text(text)
+    with pytest.raises(ModelError) as caught:
+        fetched("model", context)
+    assert f"{model / name} cannot be read" in caught.value.what
+
+
+def test_a_shard_that_the_index_names_and_the_folder_lacks_is_named(
+    model: Path, context: Context
+) -> None:
+    index = model / "model.safetensors.index.json"
+    index.write_text(
+        json.dumps({"weight_map": {"a": "model.safetensors", "b": "part-2.safetensors"}})
+    )
+    with pytest.raises(ModelError, match=r"lacks part-2\.safetensors"):
+        fetched("model", context)
+    index.write_text("[]")
+    with pytest.raises(ModelError, match=r"index\.json is not whole"):
         fetched("model", context)
 
 
