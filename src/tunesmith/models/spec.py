@@ -158,8 +158,10 @@ def read_context(folder: Path) -> int:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(body, dict):
+            raise ValueError(f"it holds a {type(body).__name__}, not an object")
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} cannot be read: {error}",
             why="the model's shapes are read from its config.json",

@@ -167,13 +167,16 @@ def _plainly(report: Report) -> str:
 
 
 def _data(report: Report) -> str:
-    """The biggest row count at the start of a data step against its end, and the main reasons."""
+    """Rows read at the beginning of the longest data phase, against those at its end."""
     steps = report.get("accounting") or []
     if not steps:
         return ""
-    stage = max((s["stage"] for s in steps), key=lambda name: len(_of(report, "accounting", name)))
-    mine = _of(report, "accounting", stage)
-    rows_in, rows_out = _through(mine)
+    # Reading and cleaning are steps of one verb: a row that could not be read is lost as well.
+    verbs = {stage["name"]: stage.get("verb") for stage in report.get("stages") or []}
+    phases: dict[object, list[Mapping[str, Any]]] = {}
+    for step in steps:
+        phases.setdefault(verbs.get(step["stage"]) or step["stage"], []).append(step)
+    rows_in, rows_out = _through(max(phases.values(), key=len))
     lost = rows_in - rows_out
     if not lost:
         return f"all {figures.count(rows_in)} rows were kept by every data step"

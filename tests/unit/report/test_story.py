@@ -137,3 +137,21 @@ def test_a_model_card_keeps_tables_whole_and_html_out(report: dict[str, Any]) ->
     assert "a \\| b &lt;script>" in card
     assert "<script" not in card
     assert card.startswith("---\nlanguage:")
+
+
+def test_a_row_that_could_not_be_read_is_no_row_that_was_kept() -> None:
+    stages = [
+        {"name": name, "verb": "prepare", "status": "done"} for name in ("collect", "prepare")
+    ]
+    read = {
+        "stage": "collect",
+        "step": "collect",
+        "rows_in": 48,
+        "rows_out": 43,
+        "dropped": {"empty output": 5},
+    }
+    steps = [read, *({"stage": "prepare", "step": name, "rows_in": 43, "rows_out": 43, "dropped": {}}
+                     for name in ("repair", "private"))]  # fmt: skip
+    text = " ".join(story.sentences(told(accounting=steps, stages=stages)))
+    assert "43 of 48 rows were fit to use" in text
+    assert "every data step" not in text

@@ -84,7 +84,7 @@ def test_a_weight_file_with_a_false_head_is_refused(
     assert caught.value.code == "model-unreadable"
 
 
-@pytest.mark.parametrize("text", [None, "{", "\x00"])
+@pytest.mark.parametrize("text", [None, "{", "[" * 5000, "\x00"])
 @pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
 def test_a_folder_with_a_damaged_file_is_refused_by_the_users_own_path(
     model: Path, context: Context, name: str, text: str | None
