@@ -22,7 +22,7 @@ class PromoteConfig(Config):
     """When a candidate takes the current model's place."""
 
     criteria: Annotated[tuple[Criterion, ...], MinLen(1)] = (
-        Criterion(metric="rouge1", at_most_loss=0.02),
+        Criterion(metric="rouge1", at_most_loss=0.02, name="no worse than the model in service"),
     )
     """Every one must hold of the candidate against the current model."""
     comparison: Comparison = Comparison()
