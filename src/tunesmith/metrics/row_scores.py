@@ -30,6 +30,9 @@ STATISTICS: Final = {
 }
 """How sums over rows become the metric. ``share``: each row is 0 or 1, over 1."""
 
+_WITHIN_0_TO_1: Final = frozenset(("share", "F1"))
+"""Units whose rows cannot lie outside of 0 and 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowScores:
@@ -45,12 +48,13 @@ class RowScores:
 
     def estimate(self, *, seed: int, resamples: int = 1000, confidence: float = 0.95) -> Estimate:
         """The metric over all rows: Wilson for shares, percentile bootstrap for the rest."""
-        if self.statistic == "share" or _has_no_spread(self):
+        if self.statistic == "share":
             total = float(self.sums[:, 0].sum())
             return proportion(
                 total, len(self.sums), confidence=confidence, unit=self.unit, scorer=self.scorer
             )
-        return bootstrap(
+        equal = _without_spread(self, confidence) if len(self.sums) else None
+        return equal or bootstrap(
             self.sums, self.of_sums, seed=seed, resamples=resamples, confidence=confidence,
             unit=self.unit, scorer=self.scorer,
         )  # fmt: skip
@@ -117,10 +121,20 @@ def difference(
     )  # fmt: skip
 
 
-def _has_no_spread(scores: RowScores) -> bool:
-    """All rows equal and within [0, 1]: a bootstrap would claim a certainty it does not have."""
-    if scores.statistic != "ratio" or len(scores.sums) == 0:
-        return False
+def _without_spread(scores: RowScores, confidence: float) -> Estimate | None:
+    """The estimate of rows that are all equal and within [0, 1]; None for other rows.
+
+    A bootstrap has nothing to resample there and would claim a certainty that it does not have.
+    Rows that hold nothing to count (0 of 0) are no trials.
+    """
     tops_N, bottoms_N = scores.sums[:, 0], scores.sums[:, 1]
-    first = tops_N[0]
-    return bool(np.all(bottoms_N == 1) and np.all(tops_N == first) and 0 <= first <= 1)
+    counted_N = bottoms_N > 0
+    values = tops_N[counted_N] / bottoms_N[counted_N]
+    if scores.unit not in _WITHIN_0_TO_1 or not np.all(values == values[:1]):
+        return None
+    if len(values) == 0:
+        return Estimate(0.0, 0.0, 1.0, len(scores.sums), scores.unit, scores.scorer)
+    return proportion(
+        float(values.sum()), len(values), confidence=confidence, unit=scores.unit,
+        scorer=scores.scorer,
+    )  # fmt: skip

@@ -76,6 +76,20 @@ def test_perplexity_is_exp_of_all_nats_over_all_tokens(rows: list[tuple[float, i
     assert math.isclose(value, math.exp(sum(nats) / sum(tokens)), rel_tol=1e-9)
 
 
-def test_a_ratio_of_nothing_is_zero() -> None:
+def test_none_of_a_few_items_is_not_certain_to_be_none() -> None:
+    kept = RowScores("ratio", np.array([[0.0, 3.0], [0.0, 1.0], [0.0, 0.0]]), "share", "", "lower")
+    estimate = kept.estimate(seed=1, resamples=100)
+    assert (estimate.value, estimate.low, estimate.n) == (0, 0, 2)
+    assert estimate.high == pytest.approx(0.6576, abs=1e-4)
+
+
+def test_one_row_of_less_than_a_bit_a_byte_is_no_share() -> None:
+    kept = RowScores("ratio", np.array([[80.0, 100.0]]), "bits/byte", "", "lower")
+    estimate = kept.estimate(seed=1, resamples=100)
+    assert (estimate.value, estimate.low, estimate.high) == (0.8, 0.8, 0.8)
+
+
+def test_a_ratio_of_nothing_is_zero_and_could_be_anything() -> None:
     kept = RowScores("ratio", np.zeros((3, 2)), "share", "", "lower")
-    assert kept.estimate(seed=1, resamples=100).value == 0
+    estimate = kept.estimate(seed=1, resamples=100)
+    assert (estimate.value, estimate.low, estimate.high) == (0, 0, 1)
