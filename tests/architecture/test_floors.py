@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ DOORS = {
 LIGHT_FILES = {"config.py", "stage.py"}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
@@ -55,8 +61,7 @@ def room(path: Path) -> str:
 
 def imports(path: Path, *, at_import: bool = False) -> Iterator[str]:
     """Dotted names that a module imports; with ``at_import``, only those that importing it runs."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    todo: list[ast.AST] = [tree]
+    todo: list[ast.AST] = [parsed(path)]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import):
