@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -71,12 +72,12 @@ def write_gguf(model: Path, out: Path, *, form: Form) -> None:
         writer.add_tensor_info(
             one.target, one.shape, np.dtype(np.float32), count // block * size, raw_dtype=one.kind
         )
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    for one in tensors:
-        writer.write_tensor_data(gguf.quants.quantize(_read(one), one.kind))
-    writer.close()
+    with closing(writer):
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for one in tensors:
+            writer.write_tensor_data(gguf.quants.quantize(_read(one), one.kind))
 
 
 def _architecture(config: Mapping[str, Any]) -> str:
