@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +45,11 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    # llama.cpp refuses a vocabulary without merges, so a few are learnt
+    # llama.cpp refuses a vocabulary without merges; this one merge meets no text of the tests
     inner.train_from_iterator(
-        [text for row in invented_rows(40) for text in row.values()],
+        ["qz qz qz"],
         trainers.BpeTrainer(
-            vocab_size=320, special_tokens=symbols, show_progress=False,
+            vocab_size=len(symbols) + 257, special_tokens=symbols, show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         ),
     )  # fmt: skip
@@ -90,26 +94,42 @@ def make_project(tiny_folder: Path, tmp_path: Path) -> Callable[..., Path]:
     """Writes a project of invented rows on the tiny model; ``sections`` are laid over its settings."""
 
     def make(name: str = "project", **sections: Any) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        write_jsonl(folder / "visits.jsonl", invented_rows(48))
-        write_jsonl(folder / "later.jsonl", invented_rows(12, seed=2))
-        write_jsonl(folder / "general.jsonl", [
-            {"prompt": f"Is {n} an even number? Answer yes or no.", "completion": "yes" if n % 2 == 0 else "no"}
-            for n in range(3, 19)
-        ])  # fmt: skip
-        settings = _small_settings(tiny_folder)
-        for key, value in sections.items():
-            if isinstance(value, dict) and isinstance(settings.get(key), dict):
-                settings[key] = {**settings[key], **value}
-            elif value is None:
-                settings.pop(key, None)
-            else:
-                settings[key] = value
-        (folder / "tunesmith.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
-        return folder
+        return _write_project(tmp_path / name, tiny_folder, sections)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished_project(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project whose recipe sft ran to its end; copy it before changing anything in it."""
+    import tunesmith
+
+    folder = _write_project(
+        tmp_path_factory.mktemp("finished") / "project", tiny_folder, {"recipe": "sft"}
+    )
+    result = tunesmith.run(folder)
+    assert result.status == "done", result.error
+    return folder
+
+
+def _write_project(folder: Path, model: Path, sections: dict[str, Any]) -> Path:
+    folder.mkdir()
+    write_jsonl(folder / "visits.jsonl", invented_rows(48))
+    write_jsonl(folder / "later.jsonl", invented_rows(12, seed=2))
+    write_jsonl(folder / "general.jsonl", [
+        {"prompt": f"Is {n} an even number? Answer yes or no.", "completion": "yes" if n % 2 == 0 else "no"}
+        for n in range(3, 19)
+    ])  # fmt: skip
+    settings = _small_settings(model)
+    for key, value in sections.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] = {**settings[key], **value}
+        elif value is None:
+            settings.pop(key, None)
+        else:
+            settings[key] = value
+    (folder / "tunesmith.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    return folder
 
 
 def _small_settings(model: Path) -> dict[str, Any]:
@@ -132,3 +152,72 @@ def _small_settings(model: Path) -> dict[str, Any]:
         "renew": {"rows": {"rows": "later.jsonl", "columns": columns}},
         "resources": {"threads": 1},
     }  # fmt: skip
+
+
+SPY = """
+import atexit, json, os, sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in os.environ["SPY_HIDES"].split(","):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def tell():
+    path = os.path.join(os.environ["SPY_TELLS"], str(os.getpid()))
+    with open(path, "w") as file:
+        json.dump(sorted(sys.modules), file)
+
+sys.meta_path.insert(0, Hidden())
+atexit.register(tell)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, what it printed, and what its processes had imported by then."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+    launcher: frozenset[str]
+    workers: tuple[frozenset[str], ...]
+
+    def refusal(self, code: str) -> str:
+        """What, why and fix of the one error that was told; checks that it was told as one."""
+        shown = self.out + self.err
+        assert self.code == 2, shown
+        assert "Traceback" not in shown
+        lines = self.err.strip().splitlines()
+        heads = [line.split(":")[0].strip() for line in lines if line.startswith(("error: ", "  "))]
+        assert heads[0] == "error", shown
+        assert [head for head in heads if head in {"why", "fix", "see"}] == ["why", "fix", "see"]
+        assert lines[-1] == f"  see: tunesmith explain {code}"
+        return self.err
+
+
+@pytest.fixture
+def tunesmith_command(tmp_path: Path) -> Callable[..., Ended]:
+    """Runs ``python -m tunesmith ARGUMENTS`` in a process of its own, with ``hides`` not installed."""
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    (spy / "sitecustomize.py").write_text(SPY)
+
+    def run(*arguments: str | Path, hides: str = "", **environment: str) -> Ended:
+        tells = spy / str(time.monotonic_ns())
+        tells.mkdir()
+        paths = [str(spy), os.environ.get("PYTHONPATH", "")]
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tunesmith", *map(str, arguments)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "COLUMNS": "500",
+                 "SPY_TELLS": str(tells), "SPY_HIDES": hides, **environment},
+        )  # fmt: skip
+        out, err = process.communicate(timeout=300)
+        seconds = time.monotonic() - started
+        told = {path.name: frozenset(json.loads(path.read_text())) for path in tells.iterdir()}
+        launcher = told.pop(str(process.pid), frozenset())
+        return Ended(process.returncode, out, err, seconds, launcher, tuple(told.values()))
+
+    return run
