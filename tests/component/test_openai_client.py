@@ -13,7 +13,7 @@ from tunesmith.integrations.transformers_engine import TransformersEngine
 from tunesmith.ports import Sampling
 from tunesmith.records.conversation import Message
 from tunesmith.serve.config import ServerConfig
-from tunesmith.serve.server import Server, serve
+from tunesmith.serve.server import Server, Setup, serve
 
 ASKED = [{"role": "user", "content": "Hello there"}]
 
@@ -22,7 +22,7 @@ ASKED = [{"role": "user", "content": "Hello there"}]
 def server(tiny_folder: Path) -> Iterator[Server]:
     running = serve(
         tiny_folder, port=0, api_key="secret", engine="transformers",
-        config=ServerConfig(slots=2), resources=Resources(threads=1),
+        setup=Setup(config=ServerConfig(slots=2), resources=Resources(threads=1)),
     )  # fmt: skip
     yield running
     running.close()
@@ -34,11 +34,12 @@ def client(server: Server) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def test_a_whole_answer_equals_that_of_the_engine(
-    client: openai.OpenAI, tiny_folder: Path
-) -> None:
+def test_a_whole_answer_equals_that_of_the_engine(client: openai.OpenAI, tiny_folder: Path) -> None:
     reply = client.chat.completions.create(
-        model="tunesmith", messages=ASKED, max_tokens=12, temperature=0  # type: ignore[arg-type]
+        model="tunesmith",
+        messages=ASKED,
+        max_tokens=12,
+        temperature=0,  # type: ignore[arg-type]
     )
     engine = TransformersEngine(tiny_folder, resources=Resources(threads=1))
     [own] = engine.generate([[Message("user", "Hello there")]], Sampling(max_new_tokens=12))
@@ -52,7 +53,10 @@ def test_a_whole_answer_equals_that_of_the_engine(
 
 def test_a_streamed_answer_joins_to_the_whole_one(client: openai.OpenAI) -> None:
     whole = client.chat.completions.create(
-        model="tunesmith", messages=ASKED, max_tokens=12, temperature=0  # type: ignore[arg-type]
+        model="tunesmith",
+        messages=ASKED,
+        max_tokens=12,
+        temperature=0,  # type: ignore[arg-type]
     )
     stream = client.chat.completions.create(
         model="tunesmith", messages=ASKED, max_tokens=12, temperature=0, stream=True,  # type: ignore[arg-type]
@@ -68,7 +72,11 @@ def test_a_streamed_answer_joins_to_the_whole_one(client: openai.OpenAI) -> None
 def test_a_seed_repeats_a_sampled_answer(client: openai.OpenAI) -> None:
     def sampled(seed: int) -> str | None:
         reply = client.chat.completions.create(
-            model="tunesmith", messages=ASKED, max_tokens=12, temperature=1.0, seed=seed  # type: ignore[arg-type]
+            model="tunesmith",
+            messages=ASKED,
+            max_tokens=12,
+            temperature=1.0,
+            seed=seed,  # type: ignore[arg-type]
         )
         return reply.choices[0].message.content
 

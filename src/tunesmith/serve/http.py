@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import time
 import uuid
@@ -20,6 +18,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from tunesmith.core.errors import DataError, ModelError
+from tunesmith.serve.access import check_host, check_key
+from tunesmith.serve.config import ServerConfig
 from tunesmith.serve.job import Backend, Busy, End, Failed, Job, Piece, Prepared, Told
 from tunesmith.serve.numbers import Numbers
 from tunesmith.serve.schema import ChatRequest, Refused, parse_chat
@@ -39,9 +39,7 @@ class Site:
     model: str
     backend: Backend
     numbers: Numbers
-    default_new_tokens: int
-    max_new_tokens: int
-    max_body_bytes: int
+    config: ServerConfig
     key_digest: bytes | None
     """SHA-256 of the API key; None: no key is asked for."""
     allowed_hosts: frozenset[str] | None
@@ -79,19 +77,14 @@ def application(site: Site) -> Starlette:
     )
 
 
-def key_digest(key: str) -> bytes:
-    """What is kept of a key, so that comparing takes the same time for every guess."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
-
-
 def _guarded(
     site: Site, handler: Callable[[Site, Request], Awaitable[Response]], *, is_open: bool = False
 ) -> Handler:
     async def guarded(request: Request) -> Response:
         try:
-            _check_host(site, request)
+            check_host(request, site.allowed_hosts)
             if not is_open:
-                _check_key(site, request)
+                check_key(request, site.key_digest)
             return await handler(site, request)
         except Refused as refused:
             site.numbers.refused(refused.status)
@@ -114,26 +107,6 @@ class _Later(Refused):
         self.seconds = seconds
 
 
-def _check_host(site: Site, request: Request) -> None:
-    """Without a key only programs of this machine may ask, not web pages that a browser shows."""
-    if site.allowed_hosts is None:
-        return
-    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]").lower()
-    origin = request.headers.get("origin")
-    page = origin.split("//", 1)[-1].rsplit(":", 1)[0].strip("[]").lower() if origin else host
-    if host not in site.allowed_hosts or page not in site.allowed_hosts:
-        raise Refused(403, "this server has no key and answers this machine only", code="host")
-
-
-def _check_key(site: Site, request: Request) -> None:
-    if site.key_digest is None:
-        return
-    kind, _, key = request.headers.get("authorization", "").partition(" ")
-    given = key_digest(key.strip())
-    if kind.lower() != "bearer" or not hmac.compare_digest(given, site.key_digest):
-        raise Refused(401, "the API key is missing or wrong", code="invalid_api_key")
-
-
 async def _chat(site: Site, request: Request) -> Response:
     if site.is_draining:
         raise _Later(503, "the server is shutting down", code="shutting_down", seconds=10)
@@ -150,9 +123,11 @@ async def _chat(site: Site, request: Request) -> Response:
 
 async def _accepted(site: Site, request: Request) -> _Call:
     """Read, check, prepare and submit; refused before anything is computed where possible."""
-    raw = await _body(request, site.max_body_bytes)
+    raw = await _body(request, site.config.max_body_bytes)
     chat = parse_chat(
-        raw, default_new_tokens=site.default_new_tokens, max_new_tokens=site.max_new_tokens
+        raw,
+        default_new_tokens=site.config.default_new_tokens,
+        max_new_tokens=site.config.max_new_tokens,
     )
     if chat.model != site.model:
         raise Refused(

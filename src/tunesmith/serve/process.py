@@ -34,7 +34,7 @@ def job_of(
 
 def main(job: Path) -> None:
     """Serve until SIGTERM."""
-    from tunesmith.serve.server import serve
+    from tunesmith.serve.server import Setup, serve
 
     body = json.loads(job.read_text(encoding="utf-8"))
     places = {name: Path(body["served"][name]) if body["served"][name] else None
@@ -46,9 +46,11 @@ def main(job: Path) -> None:
         port=0,
         api_key=os.environ[KEY_VARIABLE],
         engine=body["served"]["engine"],
-        config=ServerConfig.model_validate(body["config"]),
-        resources=Resources.model_validate(body["resources"]),
-        traces=Path(body["traces"]),
+        setup=Setup(
+            config=ServerConfig.model_validate(body["config"]),
+            resources=Resources.model_validate(body["resources"]),
+            traces=Path(body["traces"]),
+        ),
     )
     fresh = job.with_name("ready.tmp")
     fresh.write_text(json.dumps({"url": server.url, "model": server.name}), encoding="utf-8")

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,7 +23,19 @@ _LOCAL: Final = frozenset(("127.0.0.1", "localhost", "::1"))
 _START_SECONDS: Final = 30.0
 
 
-def serve(  # noqa: PLR0913  # a public door: every option by name
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What seldom differs between servers."""
+
+    name: str = "tunesmith"
+    """What clients give as ``model``."""
+    config: ServerConfig = field(default_factory=ServerConfig)
+    resources: Resources = field(default_factory=Resources)
+    traces: Path | None = None
+    """A JSONL file that gets one line for each request, private data masked."""
+
+
+def serve(
     model: Path,
     tuned: Path | None = None,
     gguf: Path | None = None,
@@ -31,15 +44,11 @@ def serve(  # noqa: PLR0913  # a public door: every option by name
     port: int = 8000,
     api_key: str | None = None,
     engine: Literal["auto", "transformers", "llama.cpp"] = "auto",
-    name: str = "tunesmith",
-    config: ServerConfig | None = None,
-    resources: Resources | None = None,
-    traces: Path | None = None,
+    setup: Setup | None = None,
 ) -> Server:
     """Serve a model over HTTP; returns once it answers. ``port`` 0 takes a free one.
 
-    Without a key only this machine is answered. ``name`` is what clients give as ``model``;
-    ``traces`` is a JSONL file that gets one line for each request, private data masked.
+    Without a key only this machine is answered.
 
     Raises:
         ConfigError: when the address is taken, or others could reach it and there is no key.
@@ -47,48 +56,40 @@ def serve(  # noqa: PLR0913  # a public door: every option by name
     """
     require("starlette", extra="serve", needed_for="serving a model over HTTP")
     require("uvicorn", extra="serve", needed_for="serving a model over HTTP")
-    config = config or ServerConfig()
+    setup = setup or Setup()
     _check_key(host, api_key)
     listening = _listen(host, port)
     try:
         chosen = served_model(model, tuned, gguf=gguf, engine=engine)
-        backend = open_backend(chosen, config, resources or Resources())
+        backend = open_backend(chosen, setup.config, setup.resources)
     except BaseException:
         listening.close()
         raise
-    return Server(backend, listening, config, name=name, api_key=api_key, traces=traces)
+    return Server(backend, listening, setup, api_key=api_key)
 
 
 class Server:
     """A model behind an OpenAI-compatible API, in a thread of its own."""
 
     def __init__(
-        self,
-        backend: Backend,
-        listening: socket.socket,
-        config: ServerConfig,
-        *,
-        name: str,
-        api_key: str | None,
-        traces: Path | None = None,
+        self, backend: Backend, listening: socket.socket, setup: Setup, *, api_key: str | None
     ) -> None:
-        from tunesmith.serve.http import Site, key_digest
+        from tunesmith.serve.access import key_digest
+        from tunesmith.serve.http import Site
         from tunesmith.serve.numbers import Numbers
         from tunesmith.serve.trace import TraceWriter
 
-        self.name = name
+        self.name = setup.name
         self.engine = backend.engine
         self._backend = backend
-        self._config = config
+        self._drain_seconds = setup.config.drain_seconds
         self._listening = listening
-        self._traces = TraceWriter(traces) if traces else None
+        self._traces = TraceWriter(setup.traces) if setup.traces else None
         self._site = Site(
-            model=name,
+            model=setup.name,
             backend=backend,
-            numbers=Numbers(name, backend.engine, backend.load),
-            default_new_tokens=config.default_new_tokens,
-            max_new_tokens=config.max_new_tokens,
-            max_body_bytes=config.max_body_bytes,
+            numbers=Numbers(setup.name, backend.engine, backend.load),
+            config=setup.config,
             key_digest=key_digest(api_key) if api_key else None,
             allowed_hosts=None if api_key else _LOCAL,
             traces=self._traces,
@@ -130,7 +131,7 @@ class Server:
         if self._site.is_draining:
             return
         self._site.is_draining = True
-        deadline = time.monotonic() + self._config.drain_seconds
+        deadline = time.monotonic() + self._drain_seconds
         while self._site.open_requests and time.monotonic() < deadline and self._thread.is_alive():
             time.sleep(0.02)
         self._uvicorn.should_exit = True

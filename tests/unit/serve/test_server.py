@@ -17,7 +17,7 @@ import pytest
 from tunesmith.core.config import Resources
 from tunesmith.core.errors import ConfigError
 from tunesmith.serve.config import ServerConfig
-from tunesmith.serve.server import Server, serve
+from tunesmith.serve.server import Server, Setup, serve
 from tunesmith.serve.trace import read_traces
 
 KEY = "a-key-of-the-tests"
@@ -130,7 +130,7 @@ def test_a_full_queue_gets_429_with_retry_after_and_frees_when_clients_leave(
 def test_a_client_that_leaves_frees_its_slot_within_a_step(tiny_server: Running) -> None:
     server, traces = tiny_server
     with _open_stream(server, max_tokens=900) as (connection, lines):
-        while b'"content": "' not in lines.readline():
+        while b'"delta": {"content"' not in lines.readline():
             pass
         assert _load(server) == (1, 0)
         connection.shutdown(socket.SHUT_RDWR)
@@ -198,8 +198,10 @@ def test_metrics_count_requests_and_tokens(tiny_server: Running) -> None:
 def open_server(tiny_folder: Path) -> Iterator[Server]:
     """Without a key; closed by the test or here."""
     server = serve(
-        tiny_folder, port=0, engine="transformers", resources=Resources(threads=1),
-        config=ServerConfig(slots=2, drain_seconds=20),
+        tiny_folder, port=0, engine="transformers",
+        setup=Setup(
+            config=ServerConfig(slots=2, drain_seconds=20), resources=Resources(threads=1)
+        ),
     )  # fmt: skip
     yield server
     server.close()
@@ -214,7 +216,7 @@ def test_without_a_key_web_pages_and_other_names_are_refused(open_server: Server
 
 def test_closing_lets_streams_end_and_answers_new_requests_with_503(open_server: Server) -> None:
     with _open_stream(open_server, max_tokens=300) as (_, lines):
-        while b'"content": "' not in lines.readline():
+        while b'"delta": {"content"' not in lines.readline():
             pass
         closing = threading.Thread(target=open_server.close)
         closing.start()
