@@ -119,6 +119,9 @@ def status(arguments: Sequence[str] | None = None) -> int:
         tell(error)
         return error.exit_code
     except click.ClickException as error:
+        from tunesmith.cli.terminal import harmless
+
+        error.message = harmless(error.message)
         error.show()
         return EXIT_USER_ERROR
     except (click.Abort, KeyboardInterrupt):
