@@ -59,7 +59,10 @@ def test_full_tuning_writes_a_model_that_plain_transformers_loads(run_train: Run
 
 def test_the_best_weights_are_kept_not_the_last(run_train: Run) -> None:
     # a rate this high makes the validation loss rise after its lowest point
-    done = run_train(num_train_epochs=6, learning_rate=0.05, lr_scheduler_type="constant")
+    done = run_train(
+        num_train_epochs=6, learning_rate=0.1, lr_scheduler_type="constant",
+        eval_strategy="steps", eval_steps=1,
+    )  # fmt: skip
     losses = done.points("validation loss")
     fact = done.fact("training")
     assert fact["best_validation_loss"] == min(losses) < losses[-1]
