@@ -162,6 +162,7 @@ def start_server(project: Folder = ".", run: str | None = None, **options: Any) 
     Bounds, engine and resources are those of the project's settings unless an option says otherwise.
     """
     from tunesmith.report.shipped import shipped
+    from tunesmith.serve.server import Setup
     from tunesmith.serve.server import serve as serve_model
 
     where = place(project)
@@ -170,9 +171,11 @@ def start_server(project: Folder = ".", run: str | None = None, **options: Any) 
     config = load_project(project).config
     own = {
         "name": config.name, "config": config.serve.server, "resources": config.resources,
-        "engine": config.serve.server.engine,
+        "traces": None,
     }  # fmt: skip
-    return serve_model(parts.model, parts.tuned, parts.gguf, **{**own, **options})
+    setup = Setup(**{name: options.pop(name, value) for name, value in own.items()})
+    options = {"engine": config.serve.server.engine, **options}
+    return serve_model(parts.model, parts.tuned, parts.gguf, setup=setup, **options)
 
 
 def open_engine(project: Folder = ".", run: str | None = None, *, engine: str = "auto") -> Engine:

@@ -28,6 +28,8 @@ class AnswerLogProb:
 
     logprob: float
     tokens: int
+    likeliest: tuple[int, ...] = ()
+    """At each of those tokens, the one that the model itself holds likeliest; empty: not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.compress.config import CompressConfig, Variant
-from tunesmith.compress.measure import Quality, Speed, agreement, quality, speeds
+from tunesmith.compress.measure import (
+    Quality,
+    Speed,
+    quality,
+    same_tokens,
+    shared_beginning,
+    speeds,
+)
 from tunesmith.compress.variants import (
     CONTROL,
     folder_bytes,
@@ -137,6 +144,7 @@ def _line(
     size, whole = folder_bytes(folder / variant), folder_bytes(folder / CONTROL)
     same = [one == other for one, other in zip(mine.answers, control.answers, strict=True)]
     rouge1 = scores["rouge1"]
+    equal, places = same_tokens(mine, control)
     return {
         "variant": variant,
         "bytes": size,
@@ -147,7 +155,9 @@ def _line(
         "rouge1": rouge1.value,
         "rouge1_low": rouge1.low,
         "rouge1_high": rouge1.high,
-        "agreement": agreement(mine.answers, control.answers),
+        "agreement": equal / places,
+        "compared_tokens": places,
+        "shared_beginning": shared_beginning(mine.answers, control.answers),
         "identical_answers": sum(same) / len(same),
     }
 
@@ -168,7 +178,7 @@ def _judge(
     )
     if variant != CONTROL:
         reason += (
-            f"; answers agree for {line['agreement']:.0%} of their length, "
+            f"; the same next token at {line['agreement']:.1%} of {line['compared_tokens']} places, "
             f"{config.agreement_at_least:.0%} needed"
         )
     ctx.gate(

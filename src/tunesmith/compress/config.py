@@ -26,12 +26,12 @@ class CompressConfig(Config):
     variants take less than a minute on two CPU cores; more rows make the intervals narrower."""
     max_new_tokens: Annotated[int, Ge(1)] = 48
     """An answer is cut here."""
-    perplexity_tolerance: Annotated[float, Gt(0.0)] = 0.02
-    """How far a variant's perplexity may lie from the control's, as a share. llama.cpp's own tables put
-    Q8_0 within 0.1 % on text; 2 % leaves room for the few rows measured here."""
-    agreement_at_least: Annotated[float, Ge(0.0), Le(1.0)] = 0.5
-    """Least mean share of an answer's characters before it first differs from the control's. One
-    near-tie turns the rest of a greedy answer, so exact equality is not asked for."""
+    perplexity_tolerance: Annotated[float, Gt(0.0)] = 0.05
+    """How far a variant's perplexity may lie from the control's, as a share. Measured on SmolLM2-135M and
+    8 rows: Q8_0 0.6 %, int8 0.1 %, merging into bfloat16 2.0 %; a wrong rotary order gives several 100 %."""
+    agreement_at_least: Annotated[float, Ge(0.0), Le(1.0)] = 0.9
+    """Least share of places in the expected answers at which a variant would write the same next token as
+    the control."""
     speed_rounds: Annotated[int, Ge(1)] = 3
     """Times that each variant's speed is measured, in turn; the median counts."""
     speed_tokens: Annotated[int, Ge(2)] = 32

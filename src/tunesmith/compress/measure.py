@@ -20,6 +20,8 @@ class Quality:
     nats: tuple[float, ...]
     """Minus the log-probability of each row's expected answer."""
     tokens: tuple[int, ...]
+    likeliest: tuple[tuple[int, ...], ...]
+    """For each row, the token that the engine would have written at each place of that answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,10 @@ def quality(engine: Engine, rows: Sequence[Conversation], max_new_tokens: int) -
     answers = tuple(one.text.strip() for one in said)
     scored = list(engine.score([row.messages for row in rows]))
     return Quality(
-        answers, tuple(-one.logprob for one in scored), tuple(one.tokens for one in scored)
+        answers,
+        tuple(-one.logprob for one in scored),
+        tuple(one.tokens for one in scored),
+        tuple(one.likeliest for one in scored),
     )
 
 
@@ -54,7 +59,21 @@ def speeds(
     return {name: Speed(1 / median(prompts[name]), 1 / median(steps[name])) for name in engines}
 
 
-def agreement(answers: Sequence[str], control: Sequence[str]) -> float:
+def same_tokens(mine: Quality, control: Quality) -> tuple[int, int]:
+    """(places where both engines would write the same token, places compared).
+
+    The places are those of the expected answers, so one difference does not turn what follows, as it
+    does in free answers.
+    """
+    pairs = [
+        pair
+        for one, other in zip(mine.likeliest, control.likeliest, strict=True)
+        for pair in zip(one, other, strict=True)
+    ]
+    return sum(one == other for one, other in pairs), len(pairs)
+
+
+def shared_beginning(answers: Sequence[str], control: Sequence[str]) -> float:
     """Mean share of the longer answer's characters before the two first differ, in [0, 1]."""
     shares = [_shared(one, other) for one, other in zip(answers, control, strict=True)]
     return sum(shares) / len(shares)

@@ -120,8 +120,11 @@ class Decoder:
     @torch.inference_mode()
     def logprobs(
         self, rows: Sequence[Sequence[int]], starts: Sequence[int], prefix: Prefix | None = None
-    ) -> Iterator[Tensor]:
-        """For each row, log p (nats, float32) of its tokens ``starts[i]..`` given those before."""
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each row, log p (nats, float32) of its tokens ``starts[i]..`` given those before.
+
+        With them the likeliest token at each of these places.
+        """
         done = 0
         for group in _groups(rows, prefix):
             hidden_BTD = self._read(group, prefix)
@@ -179,13 +182,15 @@ class Decoder:
         hidden_BTD = self._pass(cache, torch.tensor([list(piece)]), start)
         return self._head(hidden_BTD[:, -1])[0]  # type: ignore[no-any-return]  # torch calls are Any
 
-    def _score(self, hidden_ND: Tensor, tokens_N: Tensor) -> Tensor:
-        parts = []
+    def _score(self, hidden_ND: Tensor, tokens_N: Tensor) -> tuple[Tensor, Tensor]:
+        logprobs, likeliest = [], []
         for at in range(0, len(tokens_N), _SCORED_POSITIONS):
             logits_NV = self._head(hidden_ND[at : at + _SCORED_POSITIONS]).float()
             chosen_N = tokens_N[at : at + _SCORED_POSITIONS]
-            parts.append(-nn.functional.cross_entropy(logits_NV, chosen_N, reduction="none"))
-        return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)
+            logprobs.append(-nn.functional.cross_entropy(logits_NV, chosen_N, reduction="none"))
+            likeliest.append(logits_NV.argmax(dim=-1))
+        assert logprobs, "a scored row has at least one token to score"
+        return torch.cat(logprobs), torch.cat(likeliest)
 
 
 class Reading:

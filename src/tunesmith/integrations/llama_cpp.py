@@ -154,7 +154,7 @@ class LlamaCppEngine:
                 fix="score shorter rows, or give the engine a larger context",
                 code="prompt-too-long",
             )
-        total = 0.0
+        total, likeliest = 0.0, []
         for i, token in enumerate(answer):
             body = _checked(
                 self._server.handle_completions({
@@ -162,8 +162,10 @@ class LlamaCppEngine:
                     "n_probs": 1, "logit_bias": [[token, _CERTAIN]], "id_slot": slot,
                 })
             )  # fmt: skip
-            total += float(body["choices"][0]["logprobs"]["content"][0]["logprob"])
-        return AnswerLogProb(total, len(answer))
+            told = body["choices"][0]["logprobs"]["content"][0]
+            total += float(told["logprob"])
+            likeliest.append(int(told["top_logprobs"][0]["id"]))
+        return AnswerLogProb(total, len(answer), tuple(likeliest))
 
     def _turn_end(self) -> str:
         """What the template writes between an answer and the white space after its turn."""

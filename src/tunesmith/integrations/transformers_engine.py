@@ -93,8 +93,9 @@ class TransformersEngine:
         found: dict[int, AnswerLogProb] = {}
         shown = 0
         scored = self.decoder.logprobs([ids[i] for i in order], [starts[i] for i in order], prefix)
-        for i, logprobs_T in zip(order, scored, strict=True):
-            found[i] = AnswerLogProb(float(logprobs_T.double().sum()), len(logprobs_T))
+        for i, (logprobs_T, likeliest_T) in zip(order, scored, strict=True):
+            total = float(logprobs_T.double().sum())
+            found[i] = AnswerLogProb(total, len(logprobs_T), tuple(likeliest_T.tolist()))
             while shown in found:
                 yield found.pop(shown)
                 shown += 1

@@ -76,11 +76,12 @@ def test_log_probabilities_equal_those_of_the_whole_forward_pass(tiny_model: Any
     starts = [21 + n // 2 for n in LENGTHS]
     found = list(decoder.logprobs(prompts, starts, prefix))
     assert decoder.rows == 0
-    for ids, start, logprobs_T in zip(prompts, starts, found, strict=True):
+    for ids, start, (logprobs_T, likeliest_T) in zip(prompts, starts, found, strict=True):
         with torch.no_grad():
             logits_TV = tiny_model(torch.tensor([ids])).logits[0].log_softmax(-1)
         expected = logits_TV[start - 1 : -1].gather(1, torch.tensor(ids[start:])[:, None])[:, 0]
         torch.testing.assert_close(logprobs_T, expected, rtol=1e-4, atol=1e-4)
+        assert torch.equal(likeliest_T, logits_TV[start - 1 : -1].argmax(-1))
 
 
 def test_a_dropped_request_leaves_the_others_unchanged(
