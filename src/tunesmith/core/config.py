@@ -44,6 +44,7 @@ class Resources(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where models run; ``auto`` takes a GPU when there is one."""
     threads: Annotated[int, Ge(0)] = 0
     """Threads for each process; 0 means as many as there are physical cores."""
     micro_batch: Annotated[int, Ge(0)] = 0

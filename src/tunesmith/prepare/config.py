@@ -92,12 +92,14 @@ class RepairConfig(Config):
     """Mending of garbled text with ftfy; quotes, full-width forms and entities are left alone."""
 
     enabled: bool = True
+    """False leaves text as it was read."""
 
 
 class PrivateConfig(Config):
     """Masking of private data by constants, before duplicates are sought."""
 
     enabled: bool = True
+    """False leaves e-mail addresses, phone and identity numbers in the rows."""
 
 
 class LengthConfig(Config):
@@ -109,9 +111,13 @@ class LengthConfig(Config):
     """
 
     prompt_at_least: Annotated[int, Ge(0)] = 1
+    """Words of the turns before the answer, the system message aside."""
     prompt_at_most: Annotated[int, Ge(1)] = 20_000
+    """Words of the turns before the answer, the system message aside."""
     answer_at_least: Annotated[int, Ge(1)] = 1
+    """Words of the last answer."""
     answer_at_most: Annotated[int, Ge(1)] = 10_000
+    """Words of the last answer."""
 
 
 class RepetitionConfig(Config):
@@ -124,6 +130,7 @@ class RepetitionConfig(Config):
     """
 
     enabled: bool = True
+    """False judges no answer by its repetition."""
     words_at_least: Annotated[int, Ge(1)] = 50
     """Shorter answers are not judged: in a few words every repetition is a large share."""
     duplicate_lines: Share = 0.5
@@ -133,16 +140,20 @@ class RepetitionConfig(Config):
     top_2_gram: Share = 0.35
     """Share of characters in the most frequent sequence of 2 words (in Chinese: 4 ideographs)."""
     top_3_gram: Share = 0.35
+    """As above, of 3 words (in Chinese: 6 ideographs)."""
     top_4_gram: Share = 0.35
+    """As above, of 4 words (in Chinese: 8 ideographs)."""
     duplicate_5_grams: Share = 0.4
     """Share of characters in sequences of 5 words (in Chinese: 10 ideographs) that came before."""
     duplicate_10_grams: Share = 0.35
+    """As above, of 10 words (in Chinese: 20 ideographs)."""
 
 
 class DuplicatesConfig(Config):
     """Exact duplicates: equal after case, width, spaces and punctuation are set aside."""
 
     enabled: bool = True
+    """False keeps every copy."""
 
 
 class SplitConfig(Config):
@@ -153,8 +164,11 @@ class SplitConfig(Config):
     """
 
     train: Share = 0.65
+    """Rows to learn from."""
     valid: Share = 0.10
+    """Rows whose loss chooses the best checkpoint."""
     test: Share = 0.25
+    """Rows that are only ever scored on."""
     salt: str = "78"
     """Another text gives another draw. With this one the demo's 100 rows, grouped by their ID, fall
     near the shares: 64, 11 and 25."""
@@ -181,6 +195,7 @@ class LeakConfig(Config):
     """
 
     enabled: bool = True
+    """False keeps training rows that also stand among the test rows."""
     words: Annotated[int, Ge(2)] = 13
     """Length of the sequences compared."""
     share: Annotated[float, Gt(0.0), Le(1.0)] = 0.5

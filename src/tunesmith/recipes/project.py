@@ -23,7 +23,9 @@ class Round(Config):
     """What a round of renewal trains differently; absent: as in ``train``."""
 
     learning_rate: Annotated[float, Gt(0)] | None = None
+    """As in ``train``."""
     num_train_epochs: Annotated[float, Gt(0)] | None = None
+    """As in ``train``."""
 
 
 class RenewConfig(Config):

@@ -41,8 +41,11 @@ class TrainConfig(Config):
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Decoupled decay of matrices; norms and biases never decay."""
     adam_beta1: Annotated[float, Ge(0), Lt(1)] = 0.9
+    """Decay of the mean of gradients. Source of the three: Kingma and Ba 2015 (arXiv:1412.6980)."""
     adam_beta2: Annotated[float, Ge(0), Lt(1)] = 0.999
+    """Decay of the mean of squared gradients."""
     adam_epsilon: Annotated[float, Gt(0)] = 1e-8
+    """Added to the root of the latter, so that no update is divided by zero."""
     max_grad_norm: Annotated[float, Ge(0)] = 1.0
     """The gradient's norm is brought down to this; 0 means never."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
