@@ -6,13 +6,14 @@ The schema is described in docs/reference/report.md; ``FORMAT`` is raised when a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.budget.plan import beside
 from tunesmith.core.ledger import Ledger
 from tunesmith.core.store import Store
+from tunesmith.report.facts import SHAPES, problem
 from tunesmith.report.lineage import lineage
 
 FORMAT: Final = 1
@@ -100,13 +101,24 @@ def _add_point(curves: list[dict[str, Any]], step: str, point: Mapping[str, Any]
 
 
 def _add_fact(report: Report, step: str, name: str, body: Any) -> None:
-    if name in _SINGLE and isinstance(body, Mapping):
-        report[name] = {"stage": step, **body}
-    elif name in _LISTED:
-        entries: Iterable[Any] = body if isinstance(body, list) else [body]
-        report[name] += [
-            {"stage": step, **entry} for entry in entries if isinstance(entry, Mapping)
-        ]
+    """Put a fact in its place; one that cannot be shown becomes a note that says why."""
+    if name not in SHAPES:
+        return
+    entries = body if name in _LISTED and isinstance(body, list) else [body]
+    for entry in entries:
+        wrong = problem(entry, SHAPES[name])
+        if wrong:
+            text = f"what this step told about `{name}` is not shown: {wrong}"
+            report["notes"].append({"stage": step, "text": text})
+        elif name in _LISTED:
+            report[name].append({"stage": step, **_own(entry)})
+        else:
+            report[name] = {"stage": step, **_own(entry)}
+
+
+def _own(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry without the names that are ours: the step that told it, and the plan's comparison."""
+    return {name: value for name, value in entry.items() if name not in {"stage", "compared"}}
 
 
 def _run(ledger: Ledger, run: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def answers(report: Report) -> list[View]:
     """Rows with what each subject answered, beside what was expected."""
     grouped: dict[object, View] = {}
     for answer in report.get("answers") or []:
-        key = answer.get("row") or answer.get("prompt")
+        key = str(answer.get("id") or answer.get("row") or answer.get("prompt"))
         card = grouped.setdefault(key, {
             "prompt": answer.get("prompt") or "", "expected": answer.get("expected") or "",
             "given": [],
@@ -178,7 +178,7 @@ def _account(account: Mapping[str, Any], most: int) -> View:
 def _data_fact(fact: Mapping[str, Any]) -> View:
     lengths = fact.get("lengths") or {}
     chart = None
-    if lengths.get("counts"):
+    if lengths.get("counts") and len(lengths["edges"]) == len(lengths["counts"]) + 1:
         unit = lengths.get("unit", "words")
         chart = charts.histogram(lengths["edges"], lengths["counts"], unit=unit,
                                  label=f"Length of the rows in {unit}")  # fmt: skip
