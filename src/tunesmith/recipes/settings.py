@@ -220,16 +220,18 @@ def _lines(config: BaseModel, origin: Mapping[str, str], prefix: str, depth: int
             lines += _lines(value, origin, f"{key}.", depth + 1)
         else:
             plain = config.model_dump(mode="json", include={name})[name]
-            shown = yaml.safe_dump(
-                {name: plain},
-                default_flow_style=True,
-                allow_unicode=True,
-                width=10**6,
-                sort_keys=False,
-            )
-            shown = shown.strip().removeprefix("{").removesuffix("}")
-            lines.append(f"{indent}{shown}  # {source_of(key, origin)}")
+            lines.append(f"{indent}{name}: {_inline(plain)}  # {source_of(key, origin)}")
     return lines
+
+
+def _inline(value: object) -> str:
+    """One line of YAML; text with line ends in double quotes, where they are written as escapes."""
+    style = '"' if isinstance(value, str) and "\n" in value else None
+    text: str = yaml.safe_dump(
+        [value], default_flow_style=True, default_style=style, allow_unicode=True, width=10**6,
+        sort_keys=False,
+    )  # fmt: skip
+    return text.strip().removeprefix("[").removesuffix("]")
 
 
 def _unreadable(path: Path, why: str) -> ConfigError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tunesmith.core.config import fields
 from tunesmith.core.errors import ConfigError
@@ -95,6 +99,22 @@ def test_what_is_written_out_is_read_back_the_same(folder: Path) -> None:
     again = read(folder, run_yaml(loaded))
     assert again.config == loaded.config
     assert again.notes == ()
+
+
+@hypothesis.settings(max_examples=30)
+@given(st.text(), st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True))
+def test_any_text_is_written_on_one_line_and_read_back(text: str, shots: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        loaded = read(
+            folder,
+            "model: {model: base}\n" + yaml.safe_dump({"name": text, "plan": {"shots": shots}}),
+        )
+        written = run_yaml(loaded)
+        assert len(written.splitlines()) == len(
+            run_yaml(read(folder, "model: {model: base}\n")).splitlines()
+        )
+        assert read(folder, written).config == loaded.config
 
 
 def test_what_is_written_out_says_where_each_value_came_from(folder: Path) -> None:
