@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 our fault, 2 a user error, 3 a gate failed, 143 stopped.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -121,8 +122,9 @@ def status(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         from tunesmith.cli.terminal import harmless
 
-        error.message = harmless(error.message)
-        error.show()
+        told = io.StringIO()
+        error.show(file=told)
+        click.echo(harmless(told.getvalue()), err=True, nl=False)
         return EXIT_USER_ERROR
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
