@@ -76,12 +76,15 @@ class TransformersEngine:
         done: dict[int, Completion] = {}
         number = {id(one): i for i, one in rows.items()}
         shown = 0
-        for one in self._finished(list(rows.values()), prefix):
-            done[number[id(one)]] = one.completion
-            while shown in done:
-                yield done.pop(shown)
-                shown += 1
-        self.decoder.clear()
+        try:
+            for one in self._finished(list(rows.values()), prefix):
+                done[number[id(one)]] = one.completion
+                while shown in done:
+                    yield done.pop(shown)
+                    shown += 1
+        finally:
+            # also when the caller stops early
+            self.decoder.clear()
 
     def score(self, rows: Sequence[Sequence[Message]]) -> Iterator[AnswerLogProb]:
         """For each row, log p(last message | those before), the end-of-turn token included."""
@@ -93,13 +96,15 @@ class TransformersEngine:
         found: dict[int, AnswerLogProb] = {}
         shown = 0
         scored = self.decoder.logprobs([ids[i] for i in order], [starts[i] for i in order], prefix)
-        for i, (logprobs_T, likeliest_T) in zip(order, scored, strict=True):
-            total = float(logprobs_T.double().sum())
-            found[i] = AnswerLogProb(total, len(logprobs_T), tuple(likeliest_T.tolist()))
-            while shown in found:
-                yield found.pop(shown)
-                shown += 1
-        self.decoder.clear()
+        try:
+            for i, (logprobs_T, likeliest_T) in zip(order, scored, strict=True):
+                total = float(logprobs_T.double().sum())
+                found[i] = AnswerLogProb(total, len(logprobs_T), tuple(likeliest_T.tolist()))
+                while shown in found:
+                    yield found.pop(shown)
+                    shown += 1
+        finally:
+            self.decoder.clear()
 
     def close(self) -> None:
         """Free the memory; the engine is not used afterwards."""
