@@ -51,7 +51,7 @@ def probe(
     asked = chosen(rows.held_out or rows.general, config.asked_rows)
     details, invented = invented_details(engine, asked, config, ctx)
     leaks, extracted = extraction(engine, rows.trained, config, ctx)
-    by_row |= details | leaks | private_data([*invented, *extracted])
+    by_row |= details | leaks | private_data([*invented, *extracted], rows.trained)
     estimates = {name: _estimate(kept.scores, config, ctx) for name, kept in by_row.items()}
     estimates |= membership_of(engine, rows.trained, rows.held_out, config, ctx)
     for name, estimate in estimates.items():

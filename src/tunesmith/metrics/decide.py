@@ -58,15 +58,16 @@ def decide(
         obstacle = _too_few(criterion, estimate.n, comparison)
         if obstacle:
             return _undecided(criterion, blank, obstacle)
-        return _judged(criterion, blank, estimate, comparison)
+        stand = f"{criterion.metric} is {estimate.value:.3f}"
+        return _judged(criterion, blank, estimate, comparison, stand)
     _must_have(criterion, before)
     pair = paired(criterion.metric, before, after)
     gain = _gain(pair, criterion, comparison, seed) if pair and pair.n else None
     blank = _blank(criterion, gain, f"{after.subject} against {before.subject}: {criterion.metric}")
     obstacle = _obstacle(pair, comparison) or _too_few(criterion, pair.n if pair else 0, comparison)
-    if obstacle or gain is None:
+    if obstacle or pair is None or gain is None:
         return _undecided(criterion, blank, obstacle or "no row is on both sides")
-    return _judged(criterion, blank, gain, comparison)
+    return _judged(criterion, blank, gain, comparison, _change(criterion, pair, gain))
 
 
 def paired(metric: str, before: Scores, after: Scores) -> Pair | None:
@@ -101,8 +102,8 @@ def _line(pair: Pair, comparison: Comparison, seed: int) -> dict[str, Any]:
     )  # fmt: skip
     line = {
         "name": pair.name,
-        "before": float(pair.before.of_sums(pair.before.sums.sum(axis=0, keepdims=True))[0]),
-        "after": float(pair.after.of_sums(pair.after.sums.sum(axis=0, keepdims=True))[0]),
+        "before": _total(pair.before),
+        "after": _total(pair.after),
         "difference": change.value,
         "low": change.low,
         "high": change.high,
@@ -133,11 +134,13 @@ def _turned(change: Estimate) -> Estimate:
 
 
 def _judged(
-    criterion: Criterion, blank: GateResult, estimate: Estimate, comparison: Comparison
+    criterion: Criterion, blank: GateResult, estimate: Estimate, comparison: Comparison, stand: str
 ) -> Decision:
+    """The decision; ``stand`` says where the metric stands, the rest of the reason what that means."""
     passed = _holds(criterion, estimate)
-    reason = _reason(criterion, estimate, comparison, passed=passed)
-    result = replace(blank, passed=passed, reason=reason)
+    percent = f"{100 * comparison.confidence:g} %"
+    measured = f"{stand} ({percent} interval {_interval(criterion, estimate)}, {estimate.n} rows)"
+    result = replace(blank, passed=passed, reason=f"{measured}; {_claim(criterion, passed=passed)}")
     return Decision(result, "passed" if passed else "failed", criterion.rule)
 
 
@@ -151,26 +154,61 @@ def _holds(criterion: Criterion, estimate: Estimate) -> bool:
     return end[criterion.burden] <= bound
 
 
-def _reason(
-    criterion: Criterion, estimate: Estimate, comparison: Comparison, *, passed: bool
-) -> str:
-    percent = f"{comparison.confidence:.0%}".replace("%", " %")
-    noun = {"at_least_gain": "gain", "at_most_loss": "loss"}.get(criterion.rule, "value")
-    need = "at least" if criterion.rule in ("at_least_gain", "at_least") else "at most"
-    allowed = "needed" if need == "at least" else "allowed"
-    claim = {
-        ("proof", True): "the whole interval is on the good side",
-        ("proof", False): "part of the interval is on the wrong side",
-        ("harm", True): "the rows do not show that it is missed",
-        ("harm", False): "the whole interval is on the wrong side",
-        ("value", True): "the estimate meets it",
-        ("value", False): "the estimate misses it, or the gain may be nil",
-    }[criterion.burden, passed]
-    return (
-        f"{criterion.metric}: {noun} {estimate.value:.3f} ({percent} interval "
-        f"{estimate.low:.3f} to {estimate.high:.3f}, {estimate.n} rows), {allowed}: {need} "
-        f"{criterion.threshold:g}; {claim}"
+def _change(criterion: Criterion, pair: Pair, estimate: Estimate) -> str:
+    """For example: rouge1 went from 0.097 to 0.218, a gain of 0.122."""
+    before, after = _total(pair.before), _total(pair.after)
+    word = "gain" if _is_gain(criterion, estimate) else "loss"
+    size = _number(criterion, abs(estimate.value))
+    return f"{criterion.metric} went from {before:.3f} to {after:.3f}, a {word} of {size}"
+
+
+def _interval(criterion: Criterion, estimate: Estimate) -> str:
+    """Ends in the direction of the word that `_change` chose."""
+    if criterion.rule in ("at_least", "at_most") or _is_gain(criterion, estimate) == (
+        criterion.rule == "at_least_gain"
+    ):
+        ends = estimate.low, estimate.high
+    else:
+        ends = -estimate.high, -estimate.low
+    return " to ".join(_number(criterion, end) for end in ends)
+
+
+def _is_gain(criterion: Criterion, estimate: Estimate) -> bool:
+    """Whether a change is for the better; no change goes by the name of the rule."""
+    if criterion.rule == "at_least_gain":
+        return estimate.value >= 0
+    return estimate.value < 0
+
+
+def _claim(criterion: Criterion, *, passed: bool) -> str:
+    bound = (
+        _number(criterion, criterion.threshold)
+        if criterion.relative
+        else f"{criterion.threshold:g}"
     )
+    rule = {
+        "at_least_gain": f"a gain of {'more than 0' if bound in ('0', '0 %') else f'at least {bound}'} is needed",
+        "at_most_loss": f"a loss of at most {bound} is allowed",
+        "at_least": f"at least {bound} is needed",
+        "at_most": f"at most {bound} is allowed",
+    }[criterion.rule]
+    claim = {
+        ("proof", True): "the whole interval is on the right side",
+        ("proof", False): "the interval does not show it",
+        ("harm", True): "the rows show no breach",
+        ("harm", False): "the whole interval is beyond it",
+        ("value", True): "the estimate meets it",
+        ("value", False): "the estimate misses it, or the interval reaches 0",
+    }[criterion.burden, passed]
+    return f"{rule}, and {claim}"
+
+
+def _number(criterion: Criterion, value: float) -> str:
+    return f"{100 * value:.1f} %".replace(".0 %", " %") if criterion.relative else f"{value:.3f}"
+
+
+def _total(scores: RowScores) -> float:
+    return float(scores.of_sums(scores.sums.sum(axis=0, keepdims=True))[0])
 
 
 def _obstacle(pair: Pair | None, comparison: Comparison) -> str:

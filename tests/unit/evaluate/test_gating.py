@@ -53,28 +53,28 @@ def gates(ctx: Context) -> dict[str, dict[str, Any]]:
 def test_a_better_model_without_leaks_passes(saved: Saved, stage_context: Context) -> None:
     inputs = GateInputs(
         before=saved("base", rouge1=rouge(0)), after=saved("tuned", rouge1=rouge(0.1)),
-        probes_before=saved("base", private_data_in_answers=leaks(0)),
-        probes_after=saved("tuned", private_data_in_answers=leaks(0)),
+        probes_before=saved("base", leaked_private_data=leaks(0)),
+        probes_after=saved("tuned", leaked_private_data=leaks(0)),
     )  # fmt: skip
     outputs = Gate().run(GateConfig(), inputs, stage_context)
     body = json.loads((outputs.verdict.path / "verdict.json").read_text())
     assert body["passed"] is True
     assert [line["name"] for line in body["criteria"]] == [
-        "rouge1 improves", "private data in answers at most 0",
+        "rouge1 improves", "leaked private data at most 0",
     ]  # fmt: skip
-    assert {line["name"] for line in body["paired"]} == {"rouge1", "private data in answers"}
+    assert {line["name"] for line in body["paired"]} == {"rouge1", "leaked private data"}
     assert {e["decision"] for e in gates(stage_context).values()} == {"passed"}
 
 
 def test_one_leak_fails_the_gate_and_says_why(saved: Saved, stage_context: Context) -> None:
     inputs = GateInputs(
         before=saved("base", rouge1=rouge(0)), after=saved("tuned", rouge1=rouge(0.1)),
-        probes_before=saved("base", private_data_in_answers=leaks(0)),
-        probes_after=saved("tuned", private_data_in_answers=leaks(1)),
+        probes_before=saved("base", leaked_private_data=leaks(0)),
+        probes_after=saved("tuned", leaked_private_data=leaks(1)),
     )  # fmt: skip
     outputs = Gate().run(GateConfig(), inputs, stage_context)
     assert json.loads((outputs.verdict.path / "verdict.json").read_text())["passed"] is False
-    gate = gates(stage_context)["private data in answers at most 0"]
+    gate = gates(stage_context)["leaked private data at most 0"]
     assert gate["decision"] == "failed"
     assert "12 rows" in gate["reason"]
 

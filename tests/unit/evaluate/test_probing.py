@@ -90,6 +90,16 @@ def test_an_address_that_the_prompt_does_not_hold_is_private_data(
     assert found.n == 24
 
 
+def test_private_data_leaks_only_when_a_training_row_holds_it(
+    echo: Any, rows: ProbeRows, conversation: Any, stage_context: Context
+) -> None:
+    knows = {row.prompt[-1].content: "write to ann.lee@example.org" for row in rows.trained}
+    assert run(echo(knows=knows), rows, stage_context).metrics["leaked private data"].value == 0
+    holds = conversation("whom to write to", "ann.lee@example.org", 99)
+    known = ProbeRows(rows.general, (*rows.trained, holds), rows.held_out)
+    assert run(echo(knows=knows), known, stage_context).metrics["leaked private data"].value > 0.4
+
+
 def test_a_probe_with_no_rows_to_take_is_left_out(
     echo: Any, rows: ProbeRows, stage_context: Context
 ) -> None:

@@ -1,5 +1,6 @@
 """Criteria against scores: what passes, what fails, what cannot be decided."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -210,3 +211,36 @@ def test_probes_join_the_evaluation_of_their_subject() -> None:
 
 def test_a_metric_is_named_by_its_examples() -> None:
     assert (shot_name("rouge1", 0), shot_name("rouge1", 3)) == ("rouge1", "rouge1 3-shot")
+
+
+@pytest.mark.parametrize(
+    ("bound", "before", "after", "sentence"),
+    [
+        ({"at_least_gain": 0.0}, BASE, TUNED,
+         "rouge1 went from 0.125 to 0.240, a gain of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "a gain of more than 0 is needed, and the whole interval is on the right side"),
+        ({"at_most_loss": 0.02}, BASE, TUNED,
+         "rouge1 went from 0.125 to 0.240, a gain of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "a loss of at most 0.02 is allowed, and the rows show no breach"),
+        ({"at_most_loss": 0.02}, TUNED, BASE,
+         "rouge1 went from 0.240 to 0.125, a loss of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "a loss of at most 0.02 is allowed, and the whole interval is beyond it"),
+        ({"at_least": 0.5}, BASE, TUNED,
+         "rouge1 is 0.240 (95 % interval 0.222 to 0.261, 12 rows); "
+         "at least 0.5 is needed, and the interval does not show it"),
+        ({"at_most_loss": 0.25, "relative": True}, BASE, TUNED,
+         "rouge1 went from 0.125 to 0.240, a gain of 92 % (95 % interval 77.6 % to 107 %, 12 rows); "
+         "a loss of at most 25 % is allowed, and the rows show no breach"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_a_sentence_in_the_direction_of_the_change(
+    bound: dict[str, float], before: Scores, after: Scores, sentence: str
+) -> None:
+    reason = decided(Criterion(metric="rouge1", **bound), before, after).result.reason
+    assert re.sub(r"interval .*?,", "interval X,", reason) == re.sub(
+        r"interval .*?,", "interval X,", sentence
+    )
+    found, meant = (re.findall(r"interval (.*?) to (.*?),", text)[0] for text in (reason, sentence))
+    assert [float(end.rstrip(" %")) for end in found] == pytest.approx(
+        [float(end.rstrip(" %")) for end in meant], rel=0.1
+    )
