@@ -89,24 +89,36 @@ def write_jsonl(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def write_project(tiny_folder: Path) -> Callable[..., Path]:
+    """Writes a project of invented rows on the tiny model into a new folder; ``sections`` are laid
+    over its settings.
+    """
+
+    def write(folder: Path, **sections: Any) -> Path:
+        return _write_project(folder, tiny_folder, sections)
+
+    return write
+
+
 @pytest.fixture
-def make_project(tiny_folder: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Writes a project of invented rows on the tiny model; ``sections`` are laid over its settings."""
+def make_project(write_project: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """Writes such a project into the test's own folder."""
 
     def make(name: str = "project", **sections: Any) -> Path:
-        return _write_project(tmp_path / name, tiny_folder, sections)
+        return write_project(tmp_path / name, **sections)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def finished_project(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_project(
+    write_project: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A small project whose recipe sft ran to its end; copy it before changing anything in it."""
     import tunesmith
 
-    folder = _write_project(
-        tmp_path_factory.mktemp("finished") / "project", tiny_folder, {"recipe": "sft"}
-    )
+    folder = write_project(tmp_path_factory.mktemp("finished") / "project", recipe="sft")
     result = tunesmith.run(folder)
     assert result.status == "done", result.error
     return folder
