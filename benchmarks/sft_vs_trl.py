@@ -7,6 +7,10 @@ them. Speed is tokens of the rows (padding not counted) for each second of train
 counted. The loss is measured afterwards by one judge, on 25 rows that nobody trained on, with the adapter
 that each contender saved.
 
+Before and after each contender the bare matrix rate is measured. Where it differs by more than a fifth,
+something else was using the machine, and the summary says that its ratio is not to be trusted. Tokens for
+each second of processor time are printed beside: they suffer less from neighbours, with one thread least.
+
     python benchmarks/sft_vs_trl.py [--rounds 3] [--steps 10] [--threads 2] [--python PATH-WITH-TRL]
 """
 
@@ -53,6 +57,7 @@ def run(name: str, python: str, options: argparse.Namespace, turn: int) -> dict[
     """One contender in a process of its own, and the judge's loss of what it saved."""
     out = WORK / f"{name}-{turn}"
     out.mkdir(parents=True, exist_ok=True)
+    before = bare_rate(options.threads)
     for contender, interpreter in ((name, python), ("judge", sys.executable)):
         command = [
             interpreter, str(Path(__file__).resolve()), "--contender", contender, "--out", str(out),
@@ -65,14 +70,25 @@ def run(name: str, python: str, options: argparse.Namespace, turn: int) -> dict[
             sys.exit(f"{name} failed, see {log.name}")
         if contender == name:
             result = json.loads((out / "result.json").read_text())
+            result["rates"] = [before, bare_rate(options.threads)]
     judged = json.loads((out / "result.json").read_text())
     return {**result, "held_out_loss": judged["loss"]}
+
+
+def bare_rate(threads: int) -> float:
+    """FLOP/s of bf16 matrix products of the model's own shapes, now."""
+    from tunesmith.budget.machine import matmul_rate
+    from tunesmith.models.spec import read_spec
+
+    return matmul_rate(read_spec(WORK / "model"), seconds=2.0, threads=threads)
 
 
 def show(name: str, result: dict[str, float]) -> None:
     print(
         f"{name:10} {result['tokens'] / result['seconds']:7.1f} tokens/s  "
-        f"{result['peak_bytes'] / 1e9:5.1f} GB  loss after the same steps {result['held_out_loss']:.4f}",
+        f"{result['tokens'] / result['cpu_seconds']:7.1f} tokens/CPU s  "
+        f"{result['peak_bytes'] / 1e9:5.1f} GB  loss after the same steps {result['held_out_loss']:.4f}  "
+        f"bare matrix rate {result['rates'][0] / 1e9:.0f} and {result['rates'][1] / 1e9:.0f} GFLOP/s",
         flush=True,
     )
 
@@ -80,6 +96,9 @@ def show(name: str, result: dict[str, float]) -> None:
 def summary(found: dict[str, list[dict[str, float]]], options: argparse.Namespace) -> None:
     speed = {
         n: statistics.median(r["tokens"] / r["seconds"] for r in rs) for n, rs in found.items()
+    }
+    spent = {
+        n: statistics.median(r["tokens"] / r["cpu_seconds"] for r in rs) for n, rs in found.items()
     }
     peak = {n: statistics.median(r["peak_bytes"] for r in rs) for n, rs in found.items()}
     loss = {n: statistics.median(r["held_out_loss"] for r in rs) for n, rs in found.items()}
@@ -97,7 +116,16 @@ def summary(found: dict[str, list[dict[str, float]]], options: argparse.Namespac
         f"({statistics.median(rates) / 1e9:.0f} GFLOP/s on the model's shapes, measured in the same runs)"
     )
     for name in CONTENDERS[1:]:
-        print(f"  tunesmith / {name}: {speed['tunesmith'] / speed[name]:.2f} times the speed")
+        print(
+            f"  tunesmith / {name}: {speed['tunesmith'] / speed[name]:.2f} times the tokens/s, "
+            f"{spent['tunesmith'] / spent[name]:.2f} times the tokens/CPU s"
+        )
+    seen = [rate for results in found.values() for r in results for rate in r["rates"]]
+    if min(seen) < 0.8 * max(seen):
+        print(
+            f"  NOT A FAIR COMPARISON: the bare matrix rate went from {max(seen) / 1e9:.0f} down to "
+            f"{min(seen) / 1e9:.0f} GFLOP/s, so something else was using the machine"
+        )
 
 
 def prepare() -> None:
@@ -148,12 +176,12 @@ def tunesmith(options: argparse.Namespace) -> dict[str, float]:
     out = options.out
     write_conversations(out / "train", conversations()[:TRAINED])
     write_conversations(out / "valid", [])
-    fit, seconds = work.fit, []
+    fit, spent = work.fit, {}
 
     def timed(*arguments: object, **named: object) -> object:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         done = fit(*arguments, **named)
-        seconds.append(time.perf_counter() - started)
+        spent.update(seconds=time.perf_counter() - started, cpu_seconds=time.process_time() - cpu)
         return done
 
     work.fit = timed
@@ -174,7 +202,7 @@ def tunesmith(options: argparse.Namespace) -> dict[str, float]:
     tuned.rename(out / f"adapter-{time.time_ns()}")
     fact = next(e["body"] for e in read(events) if e["kind"] == "fact" and e["name"] == "training")
     return {
-        "tokens": fact["tokens"], "seconds": seconds[0],
+        **spent, "tokens": fact["tokens"],
         "share": fact["matmul_share"], "matmul_rate": fact["matmul_rate"],
     }  # fmt: skip
 
@@ -235,11 +263,11 @@ def _trl(options: argparse.Namespace, *, model: object, **settings: object) -> d
         return step(model, inputs, *more)
 
     trainer.training_step = counted
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     trainer.train()
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     trainer.model.save_pretrained(out / f"adapter-{time.time_ns()}")
-    return {"tokens": sum(tokens), "seconds": seconds}
+    return {"tokens": sum(tokens), "seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
 def judge(options: argparse.Namespace) -> dict[str, float]:
