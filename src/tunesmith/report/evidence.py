@@ -22,7 +22,8 @@ def scores(report: Report) -> View | None:
     subjects = list(dict.fromkeys(metric["subject"] for metric in compared))
     panels = []
     for name in dict.fromkeys(metric["name"] for metric in compared):
-        rows = [metric for metric in compared if metric["name"] == name][:8]
+        by_subject = {m["subject"]: m for m in compared if m["name"] == name}
+        rows = list(by_subject.values())[:8]
         if len(rows) > 1:
             panels.append(_panel(name, rows, subjects, highest=_scale_of(compared, name)))
     return {"panels": panels, "pairs": pairs(report.get("paired") or []), "table": metrics}
@@ -77,8 +78,7 @@ def data(report: Report) -> View | None:
     groups = []
     for stage in dict.fromkeys(account["stage"] for account in accounts):
         mine = [account for account in accounts if account["stage"] == stage]
-        most = max(account["rows_in"] for account in mine) or 1
-        bars = [_account(account, most) for account in mine]
+        bars = _waterfall(mine)
         groups.append({"stage": stage, "bars": bars})
     whole = [bar for group in groups for bar in group["bars"] if not _lossy(group)]
     return {
@@ -106,7 +106,7 @@ def lineage(report: Report) -> View | None:
         rows.append({"kind": node.get("kind", ""), "name": node["name"], "digest": node["digest"][:12],
                      "maker": makers[0]["name"] if makers else "",
                      "read": [_node_words(n) for n in read]})  # fmt: skip
-    sources = [node["name"] for node in nodes.values() if node["type"] == "source"]
+    sources = [short_uri(node["name"]) for node in nodes.values() if node["type"] == "source"]
     return {"rows": rows, "sources": sources}
 
 
@@ -168,11 +168,24 @@ def _lossy(group: View) -> bool:
     return any(bar["lost"] for bar in group["bars"])
 
 
-def _account(account: Mapping[str, Any], most: int) -> View:
-    lost = sum(account["dropped"].values())
-    reasons = sorted(account["dropped"].items(), key=lambda pair: -pair[1])
-    return {**account, "lost": lost, "kept_share": account["rows_out"] / most, "lost_share": lost / most,
-            "reasons": reasons[:6], "more": max(0, len(reasons) - 6)}  # fmt: skip
+def _waterfall(accounts: Sequence[Mapping[str, Any]]) -> list[View]:
+    """A bar for each step. Steps that follow on one another share one scale, so that the loss is
+    seen to add up; a step that works on a part of the rows (one split) has its own.
+    """  # noqa: D205
+    bars: list[View] = []
+    scale, follows = 1, 0
+    for account in accounts:
+        if account["rows_in"] != follows:
+            scale = account["rows_in"] or 1
+        follows = account["rows_out"]
+        lost = sum(account["dropped"].values())
+        reasons = sorted(account["dropped"].items(), key=lambda pair: -pair[1])
+        bars.append({
+            **account, "step": account["step"].removeprefix(f"{account['stage']}: "), "lost": lost,
+            "kept_share": account["rows_out"] / scale, "lost_share": lost / scale,
+            "reasons": reasons[:6], "more": max(0, len(reasons) - 6),
+        })  # fmt: skip
+    return bars
 
 
 def _data_fact(fact: Mapping[str, Any]) -> View:
@@ -190,6 +203,11 @@ def _data_fact(fact: Mapping[str, Any]) -> View:
         "languages": list((fact.get("languages") or {}).items()),
         "private": list((fact.get("private") or {}).items()), "drops": fact.get("drops") or [],
     }  # fmt: skip
+
+
+def short_uri(uri: str) -> str:
+    """A source without its checksum, which stands in report.json and in the settings."""
+    return uri.partition("?sha256=")[0]
 
 
 def _node_words(node: Mapping[str, Any]) -> str:

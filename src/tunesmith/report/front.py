@@ -78,7 +78,9 @@ def tiles(report: Report) -> list[View]:
 def steps(report: Report) -> View | None:
     """The picture of the pipeline and one line of words for each station that was asked for."""
     every = report.get("stages") or []
-    stages = [stage for stage in every if stage["status"] != "not asked for"]
+    coming = {"waiting"} if report["run"].get("status") == "running" else set()
+    hidden = {"not asked for", "waiting"} - coming
+    stages = [stage for stage in every if stage["status"] not in hidden]
     if not stages:
         return None
     longest = max((stage.get("seconds") or 0 for stage in stages), default=0) or 1
@@ -135,11 +137,12 @@ def _gate(gate: Mapping[str, Any]) -> View:
         facts.append(("compared", gate["compared"]))
     if gate.get("value") is not None:
         value = figures.measured(gate["value"], unit)
-        ends = figures.interval(gate.get("low"), gate.get("high"))
-        facts.append(("measured", f"{value} ({ends})" if ends else value))
+        ends = [figures.measured(gate.get(end), unit) for end in ("low", "high")]
+        known = gate.get("low") is not None and gate.get("high") is not None
+        facts.append(("measured", f"{value} ({ends[0]} to {ends[1]})" if known else value))
     if gate.get("threshold") is not None:
         facts.append(("threshold", figures.measured(gate["threshold"], unit)))
     if gate.get("n"):
         facts.append(("rows", figures.count(gate["n"])))
-    return {**gate, "tone": tone, "facts": facts, "accepted": gate.get("accepted"),
+    return {**gate, "title": figures.heading(figures.title(gate["name"])), "tone": tone, "facts": facts, "accepted": gate.get("accepted"),
             "blocking": gate.get("blocking", True)}  # fmt: skip

@@ -71,6 +71,9 @@ def step_words(report: Report, step: str) -> str:
     plan = report.get("plan") or {}
     if plan.get("stage") == step:
         return f"{figures.title(plan.get('chosen', ''))}: {plan.get('reason', '')}"
+    model = report.get("model") or {}
+    if model.get("stage") == step and isinstance(model.get("parameters"), int):
+        return f"{model.get('family', 'model')}, {figures.count(model['parameters'])} parameters"
     serving = report.get("serving") or {}
     if serving.get("stage") == step:
         return _serving_words(serving)
@@ -145,7 +148,7 @@ def _gates(report: Report) -> str:
     passed, decided = tally(report)
     if not decided:
         return ""
-    failed = [g["name"] for g in report["gates"] if g["decision"] == "failed"]
+    failed = [f"\u201c{g['name']}\u201d" for g in report["gates"] if g["decision"] == "failed"]
     text = f"{passed} of {decided} gates passed" if passed < decided else _all_passed(decided)
     return text + (f", {_and(failed)} did not" if failed else "")
 
@@ -182,7 +185,7 @@ def _data(report: Report) -> str:
         return f"all {figures.count(rows_in)} rows were kept by every data step"
     return (
         f"{figures.count(rows_out)} of {figures.count(rows_in)} rows were fit to use; "
-        f"the reason for each of the {figures.count(lost)} dropped is in the ledger"
+        "the reason for each one that was dropped is in the ledger"
     )
 
 

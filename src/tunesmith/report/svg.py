@@ -67,14 +67,20 @@ class Scale:
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers from ``low`` to ``high``, some ``about`` of them, in steps of 1, 2 or 5."""
+    """Round numbers from ``low`` to ``high`` in steps of 1, 2 or 5: some ``about`` of them, 2 at least."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
         return [low]
     rough = (high - low) / about
+    if rough < 1e-300:  # its parts would not be numbers any more
+        return [low]
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    found: list[float] = []
+    for step in (power * m for m in (10, 5, 2, 1, 0.5, 0.2)):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        found = [round(k * step, 12) for k in range(first, last + 1)]
+        if len(found) >= max(2, about - 1):
+            break
+    return found or [low]
 
 
 def tick_label(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tunesmith.report import charts, figures
-from tunesmith.report.evidence import pairs
+from tunesmith.report.evidence import pairs, short_uri
 from tunesmith.report.front import machine_words
 
 Report = Mapping[str, Any]
@@ -32,7 +32,7 @@ def method(report: Report) -> View | None:
         "candidates": plan.get("candidates") or [], "assumptions": plan.get("assumptions") or [],
         "compared": compared, "machine": machine_words(report["run"].get("machine") or {}),
         "currency": next((c.get("currency") for c in plan.get("candidates") or []), "") or "",
-        "model": [(n.replace("_", " "), figures.setting(v)) for n, v in model.items() if n != "stage"],
+        "model": [(n.replace("_", " "), short_uri(figures.setting(v))) for n, v in model.items() if n != "stage"],
     }  # fmt: skip
 
 

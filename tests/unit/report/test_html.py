@@ -130,7 +130,7 @@ def test_numbers_of_plan_compression_and_accounting_are_those_of_the_dictionary(
 def test_the_headline_tells_the_gain_and_the_gates(report: dict[str, Any]) -> None:
     assert (
         "Tuning lifted ROUGE-1 from 0.080 to 0.236 on 25 held-out rows; "
-        "6 of 7 gates passed, latency P99 did not."
+        "6 of 7 gates passed, “latency P99” did not."
     ) in Page(render(report)).text
 
 
@@ -142,3 +142,12 @@ def test_every_picture_says_what_it_shows(report: dict[str, Any]) -> None:
     pictures = [a for tag, a in Page(render(report)).tags if tag == "svg"]
     assert pictures
     assert all(a.get("aria-label") or a.get("aria-hidden") for a in pictures)
+
+
+def test_steps_that_did_not_run_are_counted_and_not_drawn(report: dict[str, Any]) -> None:
+    for stage in report["stages"][12:]:
+        stage["status"] = "waiting"
+    text = Page(render(report)).text
+    assert "8 further steps of the recipe did not run." in text
+    report["run"]["status"] = "running"
+    assert "did not run" not in Page(render(report)).text

@@ -52,7 +52,7 @@ def test_undecided_gates_are_not_counted_as_passed() -> None:
         for n, d in (("a", "passed"), ("b", "undecided"), ("c", "failed"))
     ]
     assert story.tally(told(gates=gates)) == (1, 2)
-    assert story.headline(told(gates=gates)) == "1 of 2 gates passed, c did not."
+    assert story.headline(told(gates=gates)) == "1 of 2 gates passed, “c” did not."
 
 
 def test_a_run_without_numbers_says_how_far_it_came() -> None:
@@ -77,7 +77,7 @@ def test_a_run_that_did_not_reach_its_end_says_where_and_why(status: str, words:
 def test_a_failed_gate_is_told_with_the_gates_only() -> None:
     begun = told(gates=[{"name": "improvement", "decision": "failed"}])
     begun["run"] |= {"status": "gate failed", "error": {"what": "gate: gate failed: improvement"}}
-    assert story.headline(begun) == "0 of 1 gates passed, improvement did not."
+    assert story.headline(begun) == "0 of 1 gates passed, “improvement” did not."
 
 
 def test_rows_out_of_a_stage_whose_steps_branch_are_those_not_dropped() -> None:

@@ -29,6 +29,12 @@ def test_ticks_lie_within_the_axis_and_are_evenly_spaced(one: float, other: floa
         assert all(low - span * 1e-6 <= tick <= high + span * 1e-6 for tick in found)
 
 
+@pytest.mark.parametrize("high", [190.0, 0.0005, 22.0, 3.3, 7.0, 1e-9, 12345.0])
+@pytest.mark.parametrize("about", [2, 4, 6])
+def test_an_axis_has_two_ticks_at_least(high: float, about: int) -> None:
+    assert 2 <= len(ticks(0.0, high, about)) <= 12
+
+
 @given(finite, finite, finite)
 def test_a_scale_never_leaves_its_pixels(value: float, low: float, high: float) -> None:
     scale = Scale(min(low, high), max(low, high), 10, 90)
