@@ -155,11 +155,11 @@ def _holds(criterion: Criterion, estimate: Estimate) -> bool:
 
 
 def _change(criterion: Criterion, pair: Pair, estimate: Estimate) -> str:
-    """For example: rouge1 went from 0.097 to 0.218, a gain of 0.122."""
+    """For example: rouge1 went from 0.097 to 0.218, better by 0.122."""
     before, after = _total(pair.before), _total(pair.after)
-    word = "gain" if _is_gain(criterion, estimate) else "loss"
+    word = "better" if _is_gain(criterion, estimate) else "worse"
     size = _number(criterion, abs(estimate.value))
-    return f"{criterion.metric} went from {before:.3f} to {after:.3f}, a {word} of {size}"
+    return f"{criterion.metric} went from {before:.3f} to {after:.3f}, {word} by {size}"
 
 
 def _interval(criterion: Criterion, estimate: Estimate) -> str:

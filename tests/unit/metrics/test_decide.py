@@ -217,19 +217,19 @@ def test_a_metric_is_named_by_its_examples() -> None:
     ("bound", "before", "after", "sentence"),
     [
         ({"at_least_gain": 0.0}, BASE, TUNED,
-         "rouge1 went from 0.125 to 0.240, a gain of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "rouge1 went from 0.125 to 0.240, better by 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
          "a gain of more than 0 is needed, and the whole interval is on the right side"),
         ({"at_most_loss": 0.02}, BASE, TUNED,
-         "rouge1 went from 0.125 to 0.240, a gain of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "rouge1 went from 0.125 to 0.240, better by 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
          "a loss of at most 0.02 is allowed, and the rows show no breach"),
         ({"at_most_loss": 0.02}, TUNED, BASE,
-         "rouge1 went from 0.240 to 0.125, a loss of 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
+         "rouge1 went from 0.240 to 0.125, worse by 0.115 (95 % interval 0.109 to 0.121, 12 rows); "
          "a loss of at most 0.02 is allowed, and the whole interval is beyond it"),
         ({"at_least": 0.5}, BASE, TUNED,
          "rouge1 is 0.240 (95 % interval 0.222 to 0.261, 12 rows); "
          "at least 0.5 is needed, and the interval does not show it"),
         ({"at_most_loss": 0.25, "relative": True}, BASE, TUNED,
-         "rouge1 went from 0.125 to 0.240, a gain of 92 % (95 % interval 77.6 % to 107 %, 12 rows); "
+         "rouge1 went from 0.125 to 0.240, better by 92 % (95 % interval 77.6 % to 107 %, 12 rows); "
          "a loss of at most 25 % is allowed, and the rows show no breach"),
     ],
 )  # fmt: skip

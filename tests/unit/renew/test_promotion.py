@@ -39,7 +39,7 @@ def test_a_candidate_that_does_no_harm_is_promoted(stage_context: Context) -> No
 def test_a_worse_candidate_is_refused_without_stopping_anything(stage_context: Context) -> None:
     body = promoted(stage_context, -0.1)
     assert body["promoted"] is False
-    assert "loss of 0.100" in body["reason"]
+    assert "worse by 0.100" in body["reason"]
     told = {e["kind"]: e for e in read(stage_context.scratch / "events.jsonl")}
     assert told["gate"]["decision"] == "failed"
     assert told["gate"]["blocking"] is False
