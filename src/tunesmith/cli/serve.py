@@ -36,7 +36,7 @@ from tunesmith.cli import options
 @click.option(
     "--engine",
     type=click.Choice(["auto", "transformers", "llama.cpp"]),
-    help="Instead of serve.server.engine; auto takes llama.cpp where there is a GGUF.",
+    help="Instead of serve.server.engine; auto takes what is quicker on this machine.",
 )
 @click.option(
     "--traces",

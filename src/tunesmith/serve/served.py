@@ -33,16 +33,14 @@ def served_model(
     gguf: Path | None,
     engine: Literal["auto", "transformers", "llama.cpp"],
 ) -> Served:
-    """``auto`` takes llama.cpp where there is a GGUF and its package, else transformers.
+    """The engine for this machine; see `ServerConfig.engine` for what ``auto`` takes, and why.
 
     Raises:
         ConfigError: when llama.cpp is asked for and there is no GGUF.
 
     """
-    from importlib.util import find_spec
-
     if engine == "auto":
-        engine = "llama.cpp" if gguf is not None and find_spec("xllamacpp") else "transformers"
+        engine = "llama.cpp" if gguf is not None and _prefers_llama_cpp() else "transformers"
     if engine == "llama.cpp" and gguf is None:
         raise ConfigError(
             "llama.cpp is asked for and there is no GGUF file of this model",
@@ -51,6 +49,18 @@ def served_model(
             code="run-without-gguf",
         )
     return Served(model, tuned, gguf, engine)
+
+
+def _prefers_llama_cpp() -> bool:
+    """No GPU, no bfloat16 in hardware, and the package is there."""
+    from importlib.util import find_spec
+
+    import torch
+
+    from tunesmith.integrations.transformers_engine import choose_device, choose_dtype
+
+    is_slow = choose_dtype(choose_device("auto")) is torch.float32
+    return is_slow and find_spec("xllamacpp") is not None
 
 
 def open_backend(served: Served, config: ServerConfig, resources: Resources) -> Backend:
