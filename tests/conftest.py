@@ -229,7 +229,8 @@ def tunesmith_command(tmp_path: Path) -> Callable[..., Ended]:
         out, err = process.communicate(timeout=300)
         seconds = time.monotonic() - started
         told = {path.name: frozenset(json.loads(path.read_text())) for path in tells.iterdir()}
-        launcher = told.pop(str(process.pid), frozenset())
+        launcher = told.pop(str(process.pid))
+        assert "tunesmith.cli.main" in launcher, "what was imported is really seen"
         return Ended(process.returncode, out, err, seconds, launcher, tuple(told.values()))
 
     return run

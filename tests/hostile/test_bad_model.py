@@ -43,7 +43,7 @@ def set_key(path: Path, key: str, value: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "more/rng_state.pth", "x.pkl"])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "more/rng_state.pth"])
 def test_a_folder_with_a_pickle_is_refused_by_the_files_name(
     project: Path, refused: Callable[..., str], name: str
 ) -> None:
@@ -147,7 +147,6 @@ def test_links_in_a_model_folder_lead_nowhere(
     ("template", "words"),
     [
         (None, "the tokenizer has no chat template"),
-        ("{% for", "the chat template refuses a row"),
         ("{{ ''.__class__.__mro__ }}", "access to attribute '__class__'"),
     ],
 )

@@ -92,6 +92,17 @@ def test_a_second_run_has_the_same_report_as_the_first(
     assert {stage["reused"] for stage in second["stages"]} == {True}
 
 
+def test_a_first_run_starts_one_worker_which_alone_imports_what_is_heavy(
+    make_project: Callable[..., Path], tunesmith_command: Callable[..., Any]
+) -> None:
+    ended = tunesmith_command("prepare", "-C", make_project("first", recipe="sft"))
+    assert ended.code == 0, ended.err
+    [worker] = ended.workers
+    assert "pyarrow" in worker
+    assert not worker & {"torch", "transformers"}, "preparing rows needs no model"
+    assert not ended.launcher & HEAVY
+
+
 # one thing changed
 
 

@@ -200,8 +200,10 @@ def write_text_durably(path: Path, text: str) -> None:
     try:
         _write_durably(partial, text.encode("utf-8"))
         os.replace(partial, path)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)
+        if error.filename:
+            error.filename = str(path)  # the name that the user knows
         raise
     fsync_folder(path.parent)
 
