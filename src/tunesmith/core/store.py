@@ -201,7 +201,8 @@ def write_text_durably(path: Path, text: str) -> None:
         _write_durably(partial, text.encode("utf-8"))
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only disk even this is refused, and says less
+            partial.unlink()
         if error.filename:
             error.filename = str(path)  # the name that the user knows
         raise
