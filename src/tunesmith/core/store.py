@@ -15,6 +15,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
