@@ -170,16 +170,17 @@ def _plainly(report: Report) -> str:
 
 
 def _data(report: Report) -> str:
-    """Rows read at the beginning of the longest data phase, against those at its end."""
+    """Rows read at the beginning of the first data phase, against those at its end."""
     steps = report.get("accounting") or []
     if not steps:
         return ""
-    # Reading and cleaning are steps of one verb: a row that could not be read is lost as well.
+    # Reading and cleaning are steps of one verb: a row that could not be read is lost as well. The
+    # first verb is the one that made the training rows: a second round mixes old rows in again.
     verbs = {stage["name"]: stage.get("verb") for stage in report.get("stages") or []}
     phases: dict[object, list[Mapping[str, Any]]] = {}
     for step in steps:
         phases.setdefault(verbs.get(step["stage"]) or step["stage"], []).append(step)
-    rows_in, rows_out = _through(max(phases.values(), key=len))
+    rows_in, rows_out = _through(next(iter(phases.values())))
     lost = rows_in - rows_out
     if not lost:
         return f"all {figures.count(rows_in)} rows were kept by every data step"
