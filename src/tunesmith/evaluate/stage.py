@@ -32,7 +32,7 @@ class Evaluate:
     """A model and held-out rows -> its scores with intervals, and its answers."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def run(self, config: EvaluateConfig, inputs: EvaluateInputs, ctx: Context) -> EvaluateOutputs:
         """Answer every row with each number of examples, score, and keep the answers."""
@@ -79,7 +79,7 @@ class Probe:
     """A model -> what it kept of general ability, what it invents, what it leaks."""
 
     name: ClassVar[str] = "probe"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def run(self, config: ProbeConfig, inputs: ProbeInputs, ctx: Context) -> ProbeOutputs:
         """Run the probes one after another with one engine."""
@@ -127,7 +127,7 @@ class Gate:
     """Two evaluations -> a verdict on each criterion; a failed blocking one stops the pipeline."""
 
     name: ClassVar[str] = "gate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def run(self, config: GateConfig, inputs: GateInputs, ctx: Context) -> GateOutputs:
         """Pair the rows, decide each criterion, tell every number."""

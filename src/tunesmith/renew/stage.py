@@ -62,7 +62,7 @@ class Promote:
     """Two evaluations -> whether the candidate is promoted. A refusal stops nothing."""
 
     name: ClassVar[str] = "promote"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def run(self, config: PromoteConfig, inputs: PromoteInputs, ctx: Context) -> PromoteOutputs:
         """Decide each criterion; the gates inform, because the current model stays in service."""
