@@ -47,7 +47,9 @@ class Tuned:
 
 
 class Scores:
-    """An evaluation: ``scores.json`` (estimates by name) and ``answers.parquet`` (one line a row)."""
+    """An evaluation: ``scores.json`` (estimates by name), ``statistics.parquet`` (sums by row) and
+    ``answers.parquet`` (one line a row).
+    """
 
     name: ClassVar[str] = "scores"
     version: ClassVar[int] = 1
