@@ -47,8 +47,9 @@ class Tuned:
 
 
 class Scores:
-    """An evaluation: ``scores.json`` (estimates by name), ``statistics.parquet`` (sums by row) and
-    ``answers.parquet`` (one line a row).
+    """An evaluation, as estimates, as sums by row, and as answers.
+
+    ``scores.json`` (estimates by name), ``statistics.parquet`` (sums by row), ``answers.parquet``.
     """
 
     name: ClassVar[str] = "scores"
