@@ -118,6 +118,8 @@ class LlamaCppEngine:
 
     def close(self) -> None:
         """Free the memory; the engine is not used afterwards."""
+        # A server that is freed before its loop has begun waits for that loop for ever.
+        self.tokenize("x")
         del self._server
 
     def _complete(self, prompt: str, sampling: Sampling, row: int) -> Completion:
