@@ -21,7 +21,7 @@ def lifecycle(project: ProjectConfig, folder: Path) -> list[Step]:
     tuned = "align.tuned" if project.preferences else "train.tuned"
     steps = [*sft(project, folder), *_alignment(project, folder)]
     steps += [
-        Step("compress", "compress", project.compress,
+        Step("compress", "compress", _in_language(project.compress, project),
              {"model": "fetch.model", "tuned": tuned, "rows": "prepare.test"}),
         Step("serve", "serve", project.serve,
              {"model": "fetch.model", "tuned": tuned, "compressed": "compress.compressed",
