@@ -31,6 +31,7 @@ EXTRA_OF = {
     "tunesmith.integrations": "train",
     "tunesmith.integrations.huggingface": "hub",
     "tunesmith.integrations.llama_cpp": "gguf",
+    "tunesmith.integrations.llama_cpp_child": "gguf",
     "tunesmith.metrics": "evaluate",
     "tunesmith.evaluate": "evaluate",
     "tunesmith.plan": "evaluate",

@@ -41,7 +41,7 @@ DOORS = {
     "starlette": {"serve/"},
     "transformers": {"integrations/transformers"},
     "uvicorn": {"serve/"},
-    "xllamacpp": {"integrations/llama_cpp.py"},
+    "xllamacpp": {"integrations/llama_cpp"},
 }
 LIGHT_FILES = {"config.py", "stage.py"}
 

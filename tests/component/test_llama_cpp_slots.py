@@ -66,7 +66,8 @@ def test_the_queue_is_bounded_and_clients_that_leave_free_it(backend: LlamaCppBa
         backend.submit(_job(backend, 4)[0])
     _until(lambda: len(told) > 1)
     assert backend.load() == (1, 1)
-    first.is_cancelled = second.is_cancelled = True
+    first.cancel()
+    second.cancel()
     _until(lambda: backend.load() == (0, 0))
     assert second.first_token_at is None
     assert len(told) < 3000
@@ -76,10 +77,10 @@ def test_closing_tells_running_jobs_that_they_failed(backend: LlamaCppBackend) -
     job, told = _job(backend, 4000)
     backend.submit(job)
     _until(lambda: len(told) > 1)
-    backend._stopping = True
-    _until(lambda: isinstance(told[-1], Failed))
+    backend.close()
+    assert isinstance(told[-1], Failed)
 
 
 def test_a_prompt_that_does_not_fit_a_slot_is_refused(backend: LlamaCppBackend) -> None:
-    with pytest.raises(DataError, match="a slot reads 8192"):
+    with pytest.raises(DataError, match="a slot reads 1024"):
         backend.prepare([Message("user", "x" * 20_000)])

@@ -1,4 +1,4 @@
-"""Generates and scores with llama.cpp inside this process (package xllamacpp), from one GGUF file.
+"""Generates and scores with llama.cpp (package xllamacpp) in a process beside this one, from one GGUF file.
 
 llama.cpp's own tokenizer and its own copy of the chat template are used, so that what is measured
 here is what any other program gets from the file.
@@ -6,12 +6,9 @@ here is what any other program gets from the file.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
-import secrets
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -22,19 +19,20 @@ from tunesmith.core import seeds
 from tunesmith.core.config import Resources
 from tunesmith.core.errors import DataError, ModelError
 from tunesmith.core.extras import require
+from tunesmith.integrations.llama_cpp_process import LlamaCppProcess, Reply, Settings
 from tunesmith.ports import AnswerLogProb, Completion, Sampling
 from tunesmith.records.conversation import Message
 
+_COMPLETIONS: Final = "/v1/completions"
 _CERTAIN: Final = 1e6
 """A bias that makes llama.cpp choose a given token; the reported probability is without it."""
-
-_SECONDS: Final = 30
 
 
 class LlamaCppEngine:
     """llama.cpp with one slot for each row decoded together; `tunesmith.ports.Engine`.
 
-    ``context`` is the most tokens of one row, prompt and answer together. ``reuse`` keeps what a
+    ``context`` is the most tokens of one row, prompt and answer together, and never more than the
+    model was trained on. ``reuse`` keeps what a
     slot has read, so that a prompt with the same beginning starts there; speed is measured without.
     """
 
@@ -43,7 +41,7 @@ class LlamaCppEngine:
     def __init__(
         self, gguf: Path, *, resources: Resources, context: int = 2048, reuse: bool = True
     ) -> None:
-        library = require("xllamacpp", extra="gguf", needed_for="running a GGUF file")
+        require("xllamacpp", extra="gguf", needed_for="running a GGUF file")
         if not gguf.is_file():
             raise ModelError(
                 f"there is no GGUF file {gguf}",
@@ -51,20 +49,21 @@ class LlamaCppEngine:
                 fix="check the path, or make the file with `tunesmith compress`",
                 code="model-missing",
             )
-        self.context = context
         self.reuse = reuse
         self.slots = resources.generate_batch
-        self._key = secrets.token_hex(16)
-        params = self._params(library, gguf, resources)
-        try:
-            self._server = library.Server(params)
-        except Exception as error:  # the binding passes whatever C++ threw
-            raise ModelError(
-                f"llama.cpp cannot load {gguf}: {error}",
-                why="the file is damaged, or made for a newer llama.cpp",
-                fix="make the file again, or update the package xllamacpp",
-                code="gguf-unreadable",
-            ) from error
+        self._process = LlamaCppProcess(
+            Settings(
+                str(gguf), slots=self.slots, context=context, threads=_threads(resources),
+                gpu=resources.device != "cpu",
+            )
+        )  # fmt: skip
+        # less than was asked for when the model was trained on less
+        self.context = int(self._process.get("/v1/models")["data"][0]["meta"]["n_ctx"])
+
+    @property
+    def pid(self) -> int:
+        """The number of llama.cpp's process."""
+        return self._process.pid
 
     def generate(
         self, prompts: Sequence[Sequence[Message]], sampling: Sampling
@@ -97,34 +96,30 @@ class LlamaCppEngine:
         with ThreadPoolExecutor(self.slots) as pool:
             yield from pool.map(scored, rows)
 
-    def stream(
-        self, prompt: str, sampling: Sampling, on_piece: Callable[[Mapping[str, Any]], bool]
-    ) -> None:
-        """Complete a rendered prompt; ``on_piece`` gets each chunk and returns True to stop."""
+    def stream(self, prompt: str, sampling: Sampling) -> Reply:
+        """Complete a rendered prompt; the reply gives llama.cpp's chunks as they come."""
         body = {**self._request(prompt, sampling, 0), "stream": True}
-        self._server.handle_completions(
-            {**body, "stream_options": {"include_usage": True}}, on_piece
+        return self._process.stream(
+            _COMPLETIONS, {**body, "stream_options": {"include_usage": True}}
         )
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt as the file's own chat template writes it, ready for an answer."""
         turns = [{"role": one.role, "content": one.content} for one in messages]
-        return str(self._post("/apply-template", {"messages": turns})["prompt"])
+        return str(self._process.post("/apply-template", {"messages": turns})["prompt"])
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, special tokens recognised, nothing added."""
         body = {"content": text, "add_special": False, "parse_special": True}
-        return [int(i) for i in self._post("/tokenize", body)["tokens"]]
+        return [int(i) for i in self._process.post("/tokenize", body)["tokens"]]
 
     def close(self) -> None:
         """Free the memory; the engine is not used afterwards."""
-        # A server that is freed before its loop has begun waits for that loop for ever.
-        self.tokenize("x")
-        del self._server
+        self._process.close()
 
     def _complete(self, prompt: str, sampling: Sampling, row: int) -> Completion:
-        body = self._server.handle_completions(self._request(prompt, sampling, row))
-        choice = _checked(body)["choices"][0]
+        body = self._process.post(_COMPLETIONS, self._request(prompt, sampling, row))
+        choice = body["choices"][0]
         return Completion(
             text=choice["text"],
             prompt_tokens=body["usage"]["prompt_tokens"],
@@ -158,12 +153,10 @@ class LlamaCppEngine:
             )
         total, likeliest = 0.0, []
         for i, token in enumerate(answer):
-            body = _checked(
-                self._server.handle_completions({
-                    "prompt": prompt + answer[:i], "n_predict": 1, "temperature": 0.0,
-                    "n_probs": 1, "logit_bias": [[token, _CERTAIN]], "id_slot": slot,
-                })
-            )  # fmt: skip
+            body = self._process.post(_COMPLETIONS, {
+                "prompt": prompt + answer[:i], "n_predict": 1, "temperature": 0.0,
+                "n_probs": 1, "logit_bias": [[token, _CERTAIN]], "id_slot": slot,
+            })  # fmt: skip
             told = body["choices"][0]["logprobs"]["content"][0]
             total += float(told["logprob"])
             likeliest.append(int(told["top_logprobs"][0]["id"]))
@@ -174,51 +167,11 @@ class LlamaCppEngine:
         mark = "ANSWER"
         turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": mark}]
         body = {"messages": [*turns, {"role": "user", "content": "y"}]}
-        after = str(self._post("/apply-template", body)["prompt"]).rpartition(mark)[2]
+        after = str(self._process.post("/apply-template", body)["prompt"]).rpartition(mark)[2]
         return after.split("\n", 1)[0] if after.strip() else ""
-
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        request = urllib.request.Request(
-            self._server.listening_address + path,
-            data=json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-        )
-        # no proxy: the address is this process
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=_SECONDS) as reply:
-            return _checked(json.loads(reply.read()))
-
-    def _params(self, library: Any, gguf: Path, resources: Resources) -> Any:
-        params = library.CommonParams()
-        params.model.path = str(gguf)
-        params.n_parallel = self.slots
-        params.n_ctx = self.context * self.slots
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _threads(resources)
-        params.n_gpu_layers = 0 if resources.device == "cpu" else params.n_gpu_layers
-        # the library opens a port of its own: on this machine only, with a key nobody knows
-        params.hostnames = ["127.0.0.1"]
-        params.api_keys = [self._key]
-        params.ui = params.endpoint_slots = params.endpoint_props = False
-        params.warmup = False
-        params.verbosity = 0
-        params.cache_ram_mib = 0
-        return params
 
 
 def _threads(resources: Resources) -> int:
     """Threads asked for, else OMP_NUM_THREADS, else the physical cores."""
     asked = resources.threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
     return asked or psutil.cpu_count(logical=False) or 1
-
-
-def _checked(body: Any) -> dict[str, Any]:
-    """The reply, or llama.cpp's refusal as our error."""
-    if isinstance(body, dict) and "error" not in body:
-        return body
-    message = body["error"].get("message", body) if isinstance(body, dict) else body
-    raise DataError(
-        f"llama.cpp refused a request: {message}",
-        why="most often the prompt is longer than the context of a slot",
-        fix="give the engine a larger context, or shorten the prompt",
-        code="llama-cpp-refused",
-    )

@@ -20,7 +20,8 @@ _LOG = logging.getLogger(__name__)
 class LlamaCppBackend:
     """One thread for each slot of a `LlamaCppEngine`; `tunesmith.serve.job.Backend`.
 
-    llama.cpp reads a prompt in one go: a client that leaves meanwhile frees its slot at the first token.
+    A client that leaves ends its connection to llama.cpp, which then frees the slot, also while
+    the prompt is read.
     """
 
     engine = "llama.cpp"
@@ -66,6 +67,10 @@ class LlamaCppBackend:
     def close(self) -> None:
         """Stop the threads and free the memory; jobs that are still here are told that they failed."""
         self._stopping = True
+        with self._lock:
+            held = list(self._held)
+        for job in held:
+            job.cancel()
         self._pool.shutdown(wait=True)
         self._engine.close()
 
@@ -89,17 +94,13 @@ class LlamaCppBackend:
                 self._pace += 0.2 * (time.time() - job.started_at - self._pace)
 
     def _complete(self, job: Job) -> None:
-        told: list[Piece | End | Failed] = []
-
-        def on_piece(chunk: Mapping[str, Any]) -> bool:
+        reply = self._engine.stream(job.prompt, job.sampling)
+        job.on_cancel(reply.abort)
+        for chunk in reply:
             if job.first_token_at is None:
                 job.first_token_at = time.time()
-            told.extend(_read(chunk))
-            while told:
-                job.tell(told.pop(0))
-            return job.is_cancelled or self._stopping
-
-        self._engine.stream(job.prompt, job.sampling, on_piece)
+            for told in _read(chunk):
+                job.tell(told)
         if self._stopping:
             job.tell(Failed("the server stopped"))
 

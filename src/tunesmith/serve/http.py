@@ -295,7 +295,7 @@ def _close(site: Site, call: _Call, status: int) -> None:
     if call.is_closed:
         return
     call.is_closed = True
-    call.job.is_cancelled = True
+    call.job.cancel()
     site.open_requests -= 1
     now = time.time()
     tokens = call.end.completion_tokens if call.end else 0

@@ -54,7 +54,20 @@ class Job:
     started_at: float | None = None
     first_token_at: float | None = None
     is_cancelled: bool = False
-    """Set when the client has left; the engine frees the slot at its next step."""
+    """Whether the client has left; the engine frees the slot at its next step."""
+    _wake: Callable[[], None] | None = None
+
+    def cancel(self) -> None:
+        """The client has left; called from any thread, and again without harm."""
+        self.is_cancelled = True
+        if self._wake is not None:
+            self._wake()
+
+    def on_cancel(self, wake: Callable[[], None]) -> None:
+        """``wake`` is called when the job is cancelled, at once when it already is."""
+        self._wake = wake
+        if self.is_cancelled:
+            wake()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,12 @@ class Use:
 
 
 class Watch:
-    """Samples a process twice a second between ``with`` and its end."""
+    """Samples a process, with those it started, twice a second between ``with`` and its end."""
 
     def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
+        process = psutil.Process(pid)
+        # llama.cpp is a child; all of them are there before the load begins
+        self._family = [process, *process.children(recursive=True)]
         self._stop = threading.Event()
         self._memory: list[int] = []
         self._cpu: list[float] = []
@@ -42,7 +44,9 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Watch:
-        self._process.cpu_percent()
+        self._sample()  # the first share of a processor is always 0
+        self._memory.clear()
+        self._cpu.clear()
         self._thread.start()
         return self
 
@@ -60,17 +64,20 @@ class Watch:
         )
 
     def _run(self) -> None:
-        processors = psutil.cpu_count() or 1
         has_gpu = shutil.which("nvidia-smi") is not None
         while not self._stop.wait(_EVERY_SECONDS):
             try:
-                self._memory.append(self._process.memory_info().rss)
-                self._cpu.append(self._process.cpu_percent() / 100 / processors)
+                self._sample()
             except psutil.Error:
                 # the process has ended; what was seen before stands
                 return
             if has_gpu:
                 self._gpu.extend(_gpus())
+
+    def _sample(self) -> None:
+        processors = psutil.cpu_count() or 1
+        self._memory.append(sum(one.memory_info().rss for one in self._family))
+        self._cpu.append(sum(one.cpu_percent() for one in self._family) / 100 / processors)
 
 
 def _gpus() -> list[tuple[float, int]]:
