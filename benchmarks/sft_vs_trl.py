@@ -7,9 +7,10 @@ them. Speed is tokens of the rows (padding not counted) for each second of train
 counted. The loss is measured afterwards by one judge, on 25 rows that nobody trained on, with the adapter
 that each contender saved.
 
-Before and after each contender the bare matrix rate is measured. Where it differs by more than a fifth,
-something else was using the machine, and the summary says that its ratio is not to be trusted. Tokens for
-each second of processor time are printed beside: they suffer less from neighbours, with one thread least.
+Before and after each contender the bare matrix rate is measured. A round in which it differs by more than a
+fifth is left out of the speeds, for something else was using the machine. Tokens for each second of processor
+time are printed beside: they suffer less from neighbours, with one thread least. Every round has a seed of its
+own (order of the rows, start of the adapter), so the spread of the losses over rounds is their noise.
 
     python benchmarks/sft_vs_trl.py [--rounds 3] [--steps 10] [--threads 2] [--python PATH-WITH-TRL]
 """
@@ -25,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +63,7 @@ def run(name: str, python: str, options: argparse.Namespace, turn: int) -> dict[
     for contender, interpreter in ((name, python), ("judge", sys.executable)):
         command = [
             interpreter, str(Path(__file__).resolve()), "--contender", contender, "--out", str(out),
-            "--steps", str(options.steps), "--threads", str(options.threads),
+            "--steps", str(options.steps), "--threads", str(options.threads), "--seed", str(turn + 1),
         ]  # fmt: skip
         variables = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1"}
         with (out / f"{contender}.log").open("w") as log:
@@ -94,38 +96,50 @@ def show(name: str, result: dict[str, float]) -> None:
 
 
 def summary(found: dict[str, list[dict[str, float]]], options: argparse.Namespace) -> None:
-    speed = {
-        n: statistics.median(r["tokens"] / r["seconds"] for r in rs) for n, rs in found.items()
-    }
-    spent = {
-        n: statistics.median(r["tokens"] / r["cpu_seconds"] for r in rs) for n, rs in found.items()
-    }
-    peak = {n: statistics.median(r["peak_bytes"] for r in rs) for n, rs in found.items()}
-    loss = {n: statistics.median(r["held_out_loss"] for r in rs) for n, rs in found.items()}
+    quiet = [turn for turn in range(options.rounds) if is_quiet(found, turn)]
+    if not quiet:
+        print(
+            "\nNO FAIR ROUND: something else was using the machine in each; the figures say little"
+        )
+    turns = quiet or list(range(options.rounds))
+    chosen = {name: [results[turn] for turn in turns] for name, results in found.items()}
     print(
-        f"\nmedian of {options.rounds} rounds, {options.steps} updates, {options.threads} threads"
+        f"\nmedian of {len(turns)} of {options.rounds} rounds, {options.steps} updates, {options.threads} threads"
     )
     for name in CONTENDERS:
+        losses = [result["held_out_loss"] for result in found[name]]
         print(
-            f"  {name:10} {speed[name]:7.1f} tokens/s  {peak[name] / 1e9:5.1f} GB  loss {loss[name]:.4f}"
+            f"  {name:10} {middle(chosen[name], speed):7.1f} tokens/s  "
+            f"{middle(chosen[name], lambda r: r['peak_bytes'] / 1e9):5.1f} GB  "
+            f"loss {statistics.mean(losses):.4f} ({min(losses):.4f} to {max(losses):.4f})"
         )
-    shares = [r["share"] for r in found["tunesmith"]]
-    rates = [r["matmul_rate"] for r in found["tunesmith"]]
+    ours = chosen["tunesmith"]
     print(
-        f"  tunesmith reaches {statistics.median(shares):.0%} of this machine's bare bf16 matrix rate "
-        f"({statistics.median(rates) / 1e9:.0f} GFLOP/s on the model's shapes, measured in the same runs)"
+        f"  tunesmith reaches {middle(ours, lambda r: r['share']):.0%} of this machine's bare bf16 matrix rate "
+        f"({middle(ours, lambda r: r['matmul_rate'] / 1e9):.0f} GFLOP/s on the model's shapes, measured in the same runs)"
     )
     for name in CONTENDERS[1:]:
         print(
-            f"  tunesmith / {name}: {speed['tunesmith'] / speed[name]:.2f} times the tokens/s, "
-            f"{spent['tunesmith'] / spent[name]:.2f} times the tokens/CPU s"
+            f"  tunesmith / {name}: {middle(ours, speed) / middle(chosen[name], speed):.2f} times the tokens/s, "
+            f"{middle(ours, thrift) / middle(chosen[name], thrift):.2f} times the tokens/CPU s"
         )
-    seen = [rate for results in found.values() for r in results for rate in r["rates"]]
-    if min(seen) < 0.8 * max(seen):
-        print(
-            f"  NOT A FAIR COMPARISON: the bare matrix rate went from {max(seen) / 1e9:.0f} down to "
-            f"{min(seen) / 1e9:.0f} GFLOP/s, so something else was using the machine"
-        )
+
+
+def is_quiet(found: dict[str, list[dict[str, float]]], turn: int) -> bool:
+    rates = [rate for results in found.values() for rate in results[turn]["rates"]]
+    return min(rates) >= 0.8 * max(rates)
+
+
+def middle(results: list[dict[str, float]], value: Callable[[dict[str, float]], float]) -> float:
+    return statistics.median(map(value, results))
+
+
+def speed(result: dict[str, float]) -> float:
+    return result["tokens"] / result["seconds"]
+
+
+def thrift(result: dict[str, float]) -> float:
+    return result["tokens"] / result["cpu_seconds"]
 
 
 def prepare() -> None:
@@ -188,7 +202,7 @@ def tunesmith(options: argparse.Namespace) -> dict[str, float]:
     events = out / f"events-{time.time_ns()}.jsonl"
     ctx = Context(
         scratch=out / "scratch", keep=out / f"keep-{time.time_ns()}", events=EventWriter(events),
-        resources=Resources(device="cpu", threads=options.threads), seed=1, cache=WORK,
+        resources=Resources(device="cpu", threads=options.threads), seed=options.seed, cache=WORK,
     )  # fmt: skip
     inputs = TrainInputs(
         Artifact("0" * 64, WORK / "model"), Artifact("1" * 64, out / "train"),
@@ -247,7 +261,7 @@ def _trl(options: argparse.Namespace, *, model: object, **settings: object) -> d
         args=SFTConfig(
             output_dir=str(out / "trl"), per_device_train_batch_size=BATCH, learning_rate=RATE,
             lr_scheduler_type="constant", max_steps=options.steps, save_strategy="no",
-            max_length=2048, use_cpu=True, dataloader_pin_memory=False, seed=1, **settings,
+            max_length=2048, use_cpu=True, dataloader_pin_memory=False, seed=options.seed, **settings,
         ),
         train_dataset=rows,
         processing_class=AutoTokenizer.from_pretrained(WORK / "model"),
@@ -312,6 +326,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--python", help="an interpreter with benchmarks/requirements.txt")
     parser.add_argument("--contender", choices=CONTENDER, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

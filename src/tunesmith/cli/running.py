@@ -106,10 +106,14 @@ def _story(console: Console, report: Mapping[str, Any]) -> None:
     console.print(f"\n[bold]{escape(story.headline(report))}[/]", highlight=False)
     for sentence in story.sentences(report):
         console.print(f"  {escape(sentence)}", highlight=False)
+    passed = [gate["name"] for gate in report["gates"] if gate["decision"] == "passed"]
     if report["gates"]:
         console.print()
+    if passed:  # their reasons were told when the steps ended, and stand in the report
+        console.print(f"  [green]✓[/] {escape(', '.join(passed))}", highlight=False)
     for gate in report["gates"]:
-        console.print(f"  {verdict(gate)}", highlight=False)
+        if gate["decision"] != "passed":
+            console.print(f"  {verdict(gate)}", highlight=False)
 
 
 def _dry_run(

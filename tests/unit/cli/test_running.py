@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.cli.running import acceptances, unknown_gates
+from tunesmith.cli.console import console
+from tunesmith.cli.running import _story, acceptances, unknown_gates
 from tunesmith.core.errors import ConfigError
+from tunesmith.report.data import empty
 
 
 def test_one_reason_serves_every_accepted_gate() -> None:
@@ -44,3 +46,17 @@ def test_a_name_that_no_gate_has_is_told_with_the_nearest() -> None:
     assert "'retension'" in sentence
     [sentence] = unknown_gates(GATES, ["zzz"])
     assert "compress" in sentence
+
+
+def test_at_the_end_gates_that_passed_are_named_and_the_others_say_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gates = [
+        {"name": name, "stage": "gate", "decision": decision, "reason": f"{name} by so much"}
+        for name, decision in (("gain", "passed"), ("parity", "passed"), ("speed", "failed"))
+    ]
+    _story(console(), {**empty(), "run": {"id": "1", "status": "done"}, "gates": gates})
+    said = capsys.readouterr().out
+    assert "✓ gain, parity" in said
+    assert "gain by so much" not in said.lower()
+    assert "Speed by so much" in said

@@ -155,3 +155,20 @@ def test_a_row_that_could_not_be_read_is_no_row_that_was_kept() -> None:
     text = " ".join(story.sentences(told(accounting=steps, stages=stages)))
     assert "43 of 48 rows were fit to use" in text
     assert "every data step" not in text
+
+
+def test_of_the_variants_that_answer_alike_the_fastest_is_told() -> None:
+    def variant(name: str, size: int, speed: float, parity: str = "passed") -> dict[str, Any]:
+        return {"variant": name, "bytes": size, "tokens_per_second": speed, "parity": parity}
+
+    found = [
+        variant("bf16", 260 << 20, 24.0),
+        variant("q8_0", 139 << 20, 62.0),
+        variant("int8", 133 << 20, 28.0),
+        variant("q4_0", 80 << 20, 90.0, "failed"),
+    ]
+    [sentence] = [s for s in story.sentences(told(compression=found)) if "ompressed" in s]
+    assert "q8_0" in sentence
+    assert "139 MiB instead of 260 MiB" in sentence
+    only_bad = [found[0], found[3]]
+    assert "q4_0" in " ".join(story.sentences(told(compression=only_bad)))
