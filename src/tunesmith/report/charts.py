@@ -128,25 +128,39 @@ def _latency(
     marks = [text(6, top + 16, name, "label")]
     if values:
         marks.append(line(x(values[0][1]), middle, x(values[-1][1]), middle, "span"))
-    last_right = -100.0
+    words = [f"{quantile.upper()} {figures.duration(seconds)}" for quantile, seconds in values]
+    places = _side_by_side(
+        [x(seconds) for _, seconds in values], [len(each) * 6.2 for each in words]
+    )
     for level, (quantile, seconds) in enumerate(values):
         late = objective is not None and seconds > objective
         told = element("title", f"{quantile.upper()}: {figures.duration(seconds)}")
-        at = x(seconds)
-        marks.append(
-            element("circle", told, cx=at, cy=middle, r=6, class_="bad" if late else f"q{level}")
-        )
-        words = f"{quantile.upper()} {figures.duration(seconds)}"
-        half = len(words) * 3.1
-        at = min(max(at, 6 + half, last_right + half + 6), 394 - half)
-        last_right = at + half
-        marks.append(text(at, middle + 22, words, "small", "middle"))
+        marks += [
+            element(
+                "circle", told, cx=x(seconds), cy=middle, r=6, class_="bad" if late else f"q{level}"
+            ),
+            text(places[level], middle + 22, words[level], "small", "middle"),
+        ]  # fmt: skip
     if objective is not None:
         marks += [
             line(x(objective), top + 22, x(objective), middle + 11, "objective"),
             text(394, top + 16, f"objective {figures.duration(objective)}", "small", "end"),
         ]
     return marks
+
+
+def _side_by_side(centres: Sequence[float], widths: Sequence[float]) -> list[float]:
+    """Centres of labels that stand near ``centres``, in order, without overlap and inside the picture."""
+    places: list[float] = []
+    left = 6.0
+    for centre, width in zip(centres, widths, strict=True):
+        places.append(max(centre, left + width / 2))
+        left = places[-1] + width / 2 + 6
+    right = 394.0
+    for i in range(len(places) - 1, -1, -1):
+        places[i] = min(places[i], right - widths[i] / 2)
+        right = places[i] - widths[i] / 2 - 6
+    return places
 
 
 def _whisker(x: Scale, row: Mapping[str, Any], middle: float) -> list[Markup]:

@@ -179,7 +179,10 @@ def _waterfall(accounts: Sequence[Mapping[str, Any]]) -> list[View]:
             scale = account["rows_in"] or 1
         follows = account["rows_out"]
         lost = sum(account["dropped"].values())
-        reasons = sorted(account["dropped"].items(), key=lambda pair: -pair[1])
+        reasons = sorted(
+            ((why, rows) for why, rows in account["dropped"].items() if rows),
+            key=lambda pair: -pair[1],
+        )
         bars.append({
             **account, "step": account["step"].removeprefix(f"{account['stage']}: "), "lost": lost,
             "kept_share": account["rows_out"] / scale, "lost_share": lost / scale,
@@ -199,7 +202,7 @@ def _data_fact(fact: Mapping[str, Any]) -> View:
     total = sum(splits.values()) or 1
     return {
         "stage": fact.get("stage", ""), "chart": chart, "unit": lengths.get("unit", "words"),
-        "splits": [(name, rows, rows / total) for name, rows in splits.items()],
+        "splits": [(name, rows, rows / total) for name, rows in splits.items() if rows],
         "languages": list((fact.get("languages") or {}).items()),
         "private": list((fact.get("private") or {}).items()), "drops": fact.get("drops") or [],
     }  # fmt: skip

@@ -118,7 +118,8 @@ def measured(value: float | None, unit: str) -> str:
 
 def title(name: str) -> str:
     """A metric's or a method's name as the field writes it: ``rouge1`` is ROUGE-1."""
-    first, space, rest = name.replace("_", " ").strip().partition(" ")
+    # the stroke of q8_0 is part of the name
+    first, space, rest = re.sub(r"_(?!\d)", " ", name).strip().partition(" ")
     return _NAMES.get(first.lower(), first) + space + rest
 
 

@@ -194,18 +194,41 @@ def _latency_words(rows: Sequence[tuple[str, Mapping[str, float], float | None]]
     )
 
 
+_SERVING_TITLES = {
+    "rate": "Requests/s sent",
+    "new_tokens": "Tokens written",
+    "tokens_per_second": "Tokens/s",
+    "parity_agreement": "Answers equal the engine's",
+    "parity_rows": "Answers compared",
+    "abnormal": "Abnormal requests",
+}
+_USE_TITLES = {
+    "cpu": "Processors, mean",
+    "gpu": "GPU, mean",
+    "memory_bytes": "Memory, peak",
+    "gpu_memory_bytes": "GPU memory, peak",
+}
+
+
 def _serving_facts(serving: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every plain value of the fact, in its own words; what is nested has its own place."""
+    """Every plain value of the fact, in its own words; what is nested has its own place.
+
+    Memory is left out: it stands with what else the machine gave.
+    """
     return [
-        (figures.title(name), _in_words(name, value))
+        (_SERVING_TITLES.get(name) or figures.title(name), _in_words(name, value))
         for name, value in serving.items()
-        if name != "stage" and isinstance(value, (str, int, float)) and value != ""
+        if name not in {"stage", "peak_memory_bytes"}
+        and isinstance(value, (str, int, float))
+        and value != ""
     ]
 
 
 def _in_words(name: str, value: str | int | float) -> str:
     if isinstance(value, (str, bool)):
         return figures.setting(value)
+    if name.endswith("agreement"):
+        return figures.percent(value)
     if name.endswith("seconds"):
         return figures.duration(value)
     if isinstance(value, int):
@@ -218,5 +241,5 @@ def _use_facts(use: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in use.items():
         if isinstance(value, (int, float)):
             words = figures.size(value) if "bytes" in name else figures.percent(value)
-            found.append((figures.title(name.replace("_bytes", "")), words))
+            found.append((_USE_TITLES.get(name) or figures.title(name), words))
     return found

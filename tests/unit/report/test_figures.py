@@ -49,3 +49,4 @@ def test_metric_names_are_those_of_the_field() -> None:
     assert figures.title("rouge1") == "ROUGE-1"
     assert figures.title("rougeL 3-shot") == "ROUGE-L 3-shot"
     assert figures.title("retention_perplexity") == "retention perplexity"
+    assert figures.title("parity q8_0") == "parity q8_0"
