@@ -32,8 +32,8 @@ test: $(READY)
 	@$(BIN)/python -m pytest tests
 
 check: $(READY)
-	@$(BIN)/ruff format --check src tests benchmarks
-	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks docs
+	@$(BIN)/ruff check src tests benchmarks docs
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m "not real" tests/architecture tests/unit tests/golden tests/invariance tests/docs
 

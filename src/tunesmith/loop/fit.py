@@ -1,7 +1,7 @@
 """The one training loop: update, tell, validate, save, stop; and go on where a killed one was.
 
 What is learnt is a function (`tunesmith.loop.step.Objective`), so supervised tuning and preference
-optimisation share every line of this.
+optimisation share every line of this. `docs/by-hand/sft.py` is the same on one page.
 """
 
 from __future__ import annotations

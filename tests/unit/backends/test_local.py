@@ -115,10 +115,15 @@ def test_memory_counts_the_worker_and_its_children(
     started: Callable[[str], Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "_FAMILY_SECONDS", 0.0)
-    worker = started('read folder; sleep 60 & sleep 0.2; echo "{}"; read folder')
+    # an answer shows that the program is there: before, memory is that of the process that forked
+    worker = started(
+        'read folder; echo "{}"; read folder; sleep 60 & sleep 0.2; echo "{}"; read folder'
+    )
     assert worker.memory_bytes() == 0
     worker.send(Path("job"))
+    answer(worker)
     alone = worker.memory_bytes()
+    worker.send(Path("job"))
     answer(worker)
     assert worker.memory_bytes() > alone > 0
     worker.close()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def test_labels_beside_each_other_never_overlap_nor_leave_the_picture(
     edges = [(place - width / 2, place + width / 2) for place in places]
     assert edges[0][0] >= 6 - 1e-9
     assert edges[-1][1] <= 394 + 1e-9
-    for (_, right), (left, _) in zip(edges, edges[1:], strict=False):
+    for (_, right), (left, _) in itertools.pairwise(edges):
         assert left >= right + 6 - 1e-9
 
 
