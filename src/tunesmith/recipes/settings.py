@@ -226,12 +226,17 @@ def _lines(config: BaseModel, origin: Mapping[str, str], prefix: str, depth: int
 
 def _inline(value: object) -> str:
     """One line of YAML; text with line ends in double quotes, where they are written as escapes."""
-    style = '"' if isinstance(value, str) and "\n" in value else None
+    plain = _dumped(value, style=None)
+    # YAML's line ends are those of Unicode: U+0085 breaks a line in a pair of single quotes
+    return plain if len(plain.splitlines()) <= 1 else _dumped(value, style='"')
+
+
+def _dumped(value: object, *, style: str | None) -> str:
     text: str = yaml.safe_dump(
         [value], default_flow_style=True, default_style=style, allow_unicode=True, width=10**6,
         sort_keys=False,
     )  # fmt: skip
-    return text.strip().removeprefix("[").removesuffix("]")
+    return text.strip("\n").removeprefix("[").removesuffix("]")
 
 
 def _unreadable(path: Path, why: str) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunesmith.core.config import fields
@@ -102,6 +102,8 @@ def test_what_is_written_out_is_read_back_the_same(folder: Path) -> None:
 
 
 @hypothesis.settings(max_examples=30)
+@example("\x85", [0])
+@example("a\nb\u2028c\u2029", [0])
 @given(st.text(), st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True))
 def test_any_text_is_written_on_one_line_and_read_back(text: str, shots: list[int]) -> None:
     with tempfile.TemporaryDirectory() as name:
