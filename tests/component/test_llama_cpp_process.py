@@ -76,12 +76,19 @@ def test_signals_of_the_terminal_pass_it_by(gguf: Path) -> None:
 
 
 def test_handlers_of_this_process_stay_as_they_were(gguf: Path) -> None:
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    engine = LlamaCppEngine(gguf, resources=ONE, context=512)
-    engine.close()
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
+    heard: list[int] = []
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = [
+        signal.signal(number, lambda heard_now, _: heard.append(heard_now)) for number in stops
+    ]
+    try:
+        LlamaCppEngine(gguf, resources=ONE, context=512).close()
+        for number in stops:
+            signal.raise_signal(number)
+    finally:
+        for number, handler in zip(stops, before, strict=True):
+            signal.signal(number, handler)
+    assert heard == list(stops)
 
 
 def test_a_kill_in_the_middle_is_our_error_and_not_a_hang(gguf: Path) -> None:
