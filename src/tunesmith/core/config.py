@@ -51,6 +51,8 @@ class Resources(BaseModel):
     """Rows in one forward pass when training; 0 means: from the memory plan."""
     generate_batch: Annotated[int, Ge(1)] = 8
     """Rows decoded together when evaluating."""
+    workers: Annotated[int, Ge(0)] = 0
+    """Processes for work on rows; 0 means: by the number of rows and of physical cores."""
     gpus: Annotated[int, Ge(0)] = 0
     """GPUs that one job may use; 0 means none are asked for."""
 

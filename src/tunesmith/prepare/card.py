@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.prepare.config import PrepareConfig
-from tunesmith.prepare.tally import StepCount
+from tunesmith.prepare.engine.tally import StepCount
 from tunesmith.prepare.words import Language, main_script, words
 from tunesmith.privacy.find import CONSTANTS
 from tunesmith.records.conversation import Conversation
 
 CARD_VERSION: Final = 1
 _MOST_BARS: Final = 15
+_COUNTED: Final = ("words", "characters", "scripts", "sources")
 
 
 @dataclass(slots=True)
@@ -31,16 +32,25 @@ class Portrait:
     scripts: Counter[str] = field(default_factory=Counter)
     sources: Counter[str] = field(default_factory=Counter)
 
-    def see(self, rows: Iterable[Conversation]) -> Iterable[Conversation]:
-        """The same rows, counted as they pass."""
-        for row in rows:
-            text = "\n".join(message.content for message in row.messages)
-            self.rows += 1
-            self.words[len(words(text, self.language))] += 1
-            self.characters[len(text)] += 1
-            self.scripts[main_script(text)] += 1
-            self.sources[row.source] += 1
-            yield row
+    def look(self, row: Conversation) -> None:
+        """Count one row."""
+        text = "\n".join(message.content for message in row.messages)
+        self.rows += 1
+        self.words[len(words(text, self.language))] += 1
+        self.characters[len(text)] += 1
+        self.scripts[main_script(text)] += 1
+        self.sources[row.source] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values; lengths become text, as JSON's keys are."""
+        return {name: dict(getattr(self, name)) for name in _COUNTED}
+
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Add what `as_dict` of another portrait gave."""
+        for name in _COUNTED:
+            key = int if name in {"words", "characters"} else str
+            getattr(self, name).update({key(k): n for k, n in body[name].items()})
+        self.rows += sum(body["sources"].values())
 
 
 def card(

@@ -1,70 +1,29 @@
 """The table of operators: what is done to rows, by name, in the order in which it is done.
 
-An operator turns a stream of rows into a stream of outcomes and keeps no count: `Tally` counts.
-To add one, write a pure function in its own file and one line here.
+To add one, write a pure function in its own file and one line here; `engine` does the rest.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tunesmith.prepare.config import LengthConfig, PrepareConfig
-from tunesmith.prepare.duplicates import FirstOnly
+from tunesmith.prepare.duplicates import row_fingerprint
+from tunesmith.prepare.engine.operator import Group, Operator, RowFilter, RowRule, TextMap
 from tunesmith.prepare.repair import repair
 from tunesmith.prepare.repetition import repetition
 from tunesmith.prepare.words import Language, words
 from tunesmith.privacy.find import masked
-from tunesmith.records.conversation import Conversation, Message
+from tunesmith.records.conversation import Conversation
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an operator made of one row."""
-
-    row: Conversation
-    dropped: str | None = None
-    """The reason, or None for a row that is kept."""
-    found: Mapping[str, int] = field(default_factory=dict)
-    """What was changed or found in the row, by name; only for counting."""
-
-
-Operator = Callable[[Iterable[Conversation]], Iterator[Outcome]]
-RowRule = Callable[[Conversation], str | None]
-
-
-def operators(config: PrepareConfig) -> dict[str, Operator]:
-    """The operators that ``config`` asks for, in order; each is fresh and used once."""
-    return {name: make(config) for name, (is_on, make) in TABLE.items() if is_on(config)}
-
-
-def dropping(rule: RowRule) -> Operator:
-    """An operator that drops the rows to which ``rule`` gives a reason."""
-
-    def operator(rows: Iterable[Conversation]) -> Iterator[Outcome]:
-        for row in rows:
-            yield Outcome(row, rule(row))
-
-    return operator
-
-
-def changing(change: Callable[[str], tuple[str, Mapping[str, int]]]) -> Operator:
-    """An operator that changes each turn's text; a row keeps its id, which leads to its source."""
-
-    def operator(rows: Iterable[Conversation]) -> Iterator[Outcome]:
-        for row in rows:
-            found: dict[str, int] = {}
-            messages = []
-            for message in row.messages:
-                text, counts = change(message.content)
-                messages.append(Message(message.role, text))
-                for name, count in counts.items():
-                    found[name] = found.get(name, 0) + count
-            yield Outcome(dataclasses.replace(row, messages=tuple(messages)), found=found)
-
-    return operator
+def operators(config: PrepareConfig) -> list[Operator]:
+    """The operators that ``config`` asks for, in order."""
+    return [make(config) for is_on, make in TABLE.values() if is_on(config)]
 
 
 def length(config: LengthConfig, language: Language) -> RowRule:
@@ -100,13 +59,26 @@ def _answer_rule(config: PrepareConfig) -> RowRule:
     return lambda row: rule(row.answer)
 
 
+def first_of_each(marks: NDArray[np.void]) -> NDArray[np.bool_]:
+    """True for each row whose mark an earlier row has; memory for one sorted index of the marks."""
+    is_gone = np.ones(len(marks), dtype=np.bool_)
+    is_gone[np.unique(marks, return_index=True)[1]] = False
+    return is_gone
+
+
 TABLE: Final[
     dict[str, tuple[Callable[[PrepareConfig], bool], Callable[[PrepareConfig], Operator]]]
 ] = {
-    "repair": (lambda c: c.repair.enabled, lambda c: changing(_repaired)),
-    "private": (lambda c: c.private.enabled, lambda c: changing(masked)),
-    "length": (lambda c: True, lambda c: dropping(length(c.length, c.language))),
-    "repetition": (lambda c: c.repetition.enabled, lambda c: dropping(_answer_rule(c))),
-    "duplicates": (lambda c: c.duplicates.enabled, lambda c: dropping(FirstOnly())),
+    "repair": (lambda c: c.repair.enabled, lambda c: TextMap("repair", _repaired)),
+    "private": (lambda c: c.private.enabled, lambda c: TextMap("private", masked)),
+    "length": (lambda c: True, lambda c: RowFilter("length", length(c.length, c.language))),
+    "repetition": (
+        lambda c: c.repetition.enabled,
+        lambda c: RowFilter("repetition", _answer_rule(c)),
+    ),
+    "duplicates": (
+        lambda c: c.duplicates.enabled,
+        lambda c: Group("duplicates", row_fingerprint, first_of_each, "exact duplicate"),
+    ),
 }
 """Name -> (is it asked for, how it is made). Masking comes before duplicates: constants are equal."""

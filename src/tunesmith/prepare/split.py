@@ -7,13 +7,14 @@ that grows): rows that come later never move the ones that are there.
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Final, Literal
 
 from tunesmith.prepare.config import SplitConfig
 from tunesmith.prepare.duplicates import normal_form
 from tunesmith.records.conversation import Conversation
 
 Split = Literal["train", "valid", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "valid", "test")
 
 
 def split_of(row: Conversation, config: SplitConfig) -> Split:

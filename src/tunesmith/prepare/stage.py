@@ -96,7 +96,7 @@ class Prepare:
     """Collected conversations -> conversations fit to train on, in three splits."""
 
     name: ClassVar[str] = "prepare"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def run(self, config: PrepareConfig, inputs: PrepareInputs, ctx: Context) -> PrepareOutputs:
         """Mend, mask, filter, split and check for leaks; the order of the kept rows stays."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
@@ -49,6 +50,27 @@ def write_conversations(folder: Path, rows: Iterable[Conversation]) -> int:
 def read_conversations(folder: Path) -> Iterator[Conversation]:
     """Conversations of an artefact's folder, in the order they were written."""
     return _read(folder, _CONVERSATION)
+
+
+def conversations_of(batch: pa.RecordBatch) -> list[Conversation]:
+    """The rows of a record batch that was read from such a folder."""
+    return [_CONVERSATION.unpack(values) for values in batch.to_pylist()]
+
+
+def write_batches(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write record batches of conversations; the number of rows written.
+
+    The rows are cut into row groups anew: the bytes are those of `write_conversations`.
+    """
+    with TableWriter(folder / FILE_NAME, _CONVERSATION.schema) as writer:
+        for batch in batches:
+            writer.add_batch(batch)
+    return writer.count
+
+
+def read_all(folders: Iterable[Path]) -> Iterator[Conversation]:
+    """Conversations of several folders, one behind the other."""
+    return chain.from_iterable(map(read_conversations, folders))
 
 
 def write_preferences(folder: Path, rows: Iterable[Preference]) -> int:
@@ -95,6 +117,7 @@ class TableWriter:
         self.count = 0
         self._schema = schema
         self._waiting: list[Mapping[str, object]] = []
+        self._table = schema.empty_table()
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
 
     def __enter__(self) -> TableWriter:
@@ -117,10 +140,24 @@ class TableWriter:
         if len(self._waiting) == _BATCH_ROWS:
             self._flush()
 
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Append the rows of a record batch of the same columns; not mixed with `add`."""
+        assert not self._waiting, "rows are added one by one or in batches"
+        self._table = pa.concat_tables([self._table, pa.Table.from_batches([batch])])
+        self.count += batch.num_rows
+        while self._table.num_rows >= _BATCH_ROWS:
+            self._write(self._table.slice(0, _BATCH_ROWS))
+            self._table = self._table.slice(_BATCH_ROWS)
+
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            self._write(pa.Table.from_pylist(self._waiting, schema=self._schema))
             self._waiting.clear()
+        if self._table.num_rows:
+            self._write(self._table)
+
+    def _write(self, table: pa.Table) -> None:
+        self._writer.write_table(table.combine_chunks())
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> int:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.prepare.card import histogram
 from tunesmith.prepare.config import LengthConfig, RepetitionConfig
-from tunesmith.prepare.duplicates import FirstOnly, fingerprint, normal_form
-from tunesmith.prepare.operators import length
+from tunesmith.prepare.duplicates import fingerprint, normal_form, row_fingerprint
+from tunesmith.prepare.operators import first_of_each, length
 from tunesmith.prepare.repair import repair
 from tunesmith.prepare.repetition import (
     duplicate_lines,
@@ -87,12 +88,23 @@ def test_the_normal_form_of_a_normal_form_is_itself_in_case_and_spaces(text: str
 
 
 def test_rows_equal_but_for_case_width_and_punctuation_are_duplicates(conversation: Make) -> None:
-    seen = FirstOnly()
-    assert seen(conversation("What is 2 + 2?", "４.")) is None
-    assert seen(conversation("what is 2+2", "4")) is None  # Other words: "2+2" is one.
-    assert seen(conversation("WHAT  is 2 + 2 ？", "4")) == "exact duplicate"
-    assert seen(conversation("What is 2 - 2?", "4")) is None
-    assert seen(conversation("4", "What is 2 + 2?")) is None
+    rows = [
+        conversation("What is 2 + 2?", "４."),
+        conversation("what is 2+2", "4"),  # Other words: "2+2" is one.
+        conversation("WHAT  is 2 + 2 ？", "4"),
+        conversation("What is 2 - 2?", "4"),
+        conversation("4", "What is 2 + 2?"),
+    ]
+    marks = np.frombuffer(b"".join(map(row_fingerprint, rows)), dtype="V16")
+    assert first_of_each(marks).tolist() == [False, False, True, False, False]
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16) | st.sampled_from([b"a" * 16, bytes(16)])))
+def test_of_equal_marks_the_first_stays(marks: list[bytes]) -> None:
+    is_gone = first_of_each(np.frombuffer(b"".join(marks), dtype="V16"))
+    assert [m for m, gone in zip(marks, is_gone, strict=True) if not gone] == list(
+        dict.fromkeys(marks)
+    )
 
 
 def test_roles_and_turns_are_part_of_a_fingerprint() -> None:
