@@ -30,12 +30,13 @@ from tunesmith.recipes.lifecycle import sft
 from tunesmith.recipes.settings import load
 from tunesmith.stages import table
 
-BASE = Resources(device="cpu", threads=1, micro_batch=0, generate_batch=8, gpus=0)
+BASE = Resources(device="cpu", threads=1, micro_batch=0, generate_batch=8, workers=1, gpus=0)
 OTHERS: dict[str, tuple[Any, ...]] = {
     "device": ("auto",),
     "threads": (0, 2),
     "micro_batch": (1, 3),
     "generate_batch": (1, 3),
+    "workers": (0, 2),
     "gpus": (1,),
 }
 """For each field of Resources, values that must give what `BASE` gives on a machine without a GPU."""
