@@ -6,10 +6,13 @@ given; the number of bytes is bounded while they are written, whatever the archi
 
 from __future__ import annotations
 
+import errno
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -23,6 +26,10 @@ MOST_RATIO: Final = 200
 _ALWAYS_BYTES: Final = 100 << 20
 """Growth is not looked at below this sum."""
 _CHUNK_BYTES: Final = 1 << 20
+_DAMAGED: Final = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, UnicodeError, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -74,8 +81,8 @@ def take(archive: Path, path: str, target: Path, *, strip_top: bool = False) -> 
         for name in chosen:
             inside = target if name == path else target / PurePosixPath(name).relative_to(path)
             inside.parent.mkdir(parents=True, exist_ok=True)
-            with opened.read(name) as source, inside.open("wb") as out:
-                while piece := source.read(_CHUNK_BYTES):
+            with inside.open("wb") as out:
+                for piece in _pieces(archive, opened, name):
                     budget.spend(len(piece))
                     out.write(piece)
         return bool(chosen)
@@ -85,18 +92,53 @@ def _below(members: dict[str, zipfile.ZipInfo | tarfile.TarInfo], folder: str) -
     return sorted(name for name in members if name.startswith(folder.rstrip("/") + "/"))
 
 
+def _pieces(archive: Path, opened: _Opened, name: str) -> Iterator[bytes]:
+    """The bytes of one file; a fault of reading is the archive's, one of writing is not."""
+    with _damage_told(archive):
+        source = opened.read(name)
+    with source:
+        while True:
+            with _damage_told(archive):
+                piece = source.read(_CHUNK_BYTES)
+            if not piece:
+                return
+            yield piece
+
+
 @contextmanager
 def _open(archive: Path, *, strip_top: bool) -> Iterator[_Opened]:
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
+    with ExitStack() as stack:
+        with _damage_told(archive):
+            if zipfile.is_zipfile(archive):
+                file = stack.enter_context(zipfile.ZipFile(archive))
                 plain = {info.filename: info for info in file.infolist() if _is_plain(info)}
-                yield _Opened(file, None, _checked(archive, plain, strip_top=strip_top))
-            return
-        with tarfile.open(archive) as tar:
-            regular = {info.name: info for info in tar if info.isreg()}
-            yield _Opened(None, tar, _checked(archive, regular, strip_top=strip_top))
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError) as error:
+                opened = _Opened(file, None, _checked(archive, plain, strip_top=strip_top))
+            else:
+                tar = stack.enter_context(tarfile.open(archive))
+                regular = {info.name: info for info in tar if info.isreg()}
+                _read_to_its_end(tar)
+                opened = _Opened(None, tar, _checked(archive, regular, strip_top=strip_top))
+        yield opened
+
+
+def _read_to_its_end(tar: tarfile.TarFile) -> None:
+    """The checksum of a compressed tar is its last word, which nobody hears who stops at a file's end."""
+    if tar.fileobj is not None:
+        while tar.fileobj.read(_CHUNK_BYTES):
+            pass
+
+
+@contextmanager
+def _damage_told(archive: Path) -> Iterator[None]:
+    """Put what the libraries raise on damaged archives into words; a fault of the disk stays one."""
+    try:
+        yield
+    except OSError as error:
+        # bz2 and gzip raise a bare OSError, zipfile seeks to places that are not there
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise _unsafe(archive, f"it cannot be opened: {error}") from error
+    except _DAMAGED as error:
         raise _unsafe(archive, f"it cannot be opened: {error}") from error
 
 

@@ -1,6 +1,9 @@
 """Archives that nobody trusts are opened without a file appearing where it must not."""
 
+import contextlib
+import errno
 import io
+import random
 import tarfile
 import zipfile
 from pathlib import Path
@@ -88,3 +91,69 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.whl").write_bytes(b"not an archive")
     with pytest.raises(DataError, match=r"x\.whl"):
         archives.paths(tmp_path / "x.whl")
+
+
+PAYLOAD = random.Random(1).randbytes(200) * 3000 + b"x" * 100_000
+
+
+def _zip(method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("top/data.jsonl", PAYLOAD)
+    return buffer.getvalue()
+
+
+def _tar(mode: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as file:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("top/data.jsonl")
+        info.size = len(PAYLOAD)
+        file.addfile(info, io.BytesIO(PAYLOAD))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [_zip(zipfile.ZIP_DEFLATED), _zip(zipfile.ZIP_BZIP2), _zip(zipfile.ZIP_LZMA),
+     _tar("w:gz"), _tar("w:bz2"), _tar("w:xz")],
+    ids=["zip", "zip-bzip2", "zip-lzma", "gz", "bz2", "xz"],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["cut", "damaged in front", "damaged behind"])
+def test_a_damaged_archive_gives_its_rows_whole_or_is_told(
+    tmp_path: Path, whole: bytes, kind: str
+) -> None:
+    archive, made = tmp_path / "archive", tmp_path / "made"
+    told = 0
+    for seed in range(40):
+        draw = random.Random(seed)
+        bad = bytearray(whole)
+        middle = len(bad) // 2
+        if kind == "cut":
+            bad = bad[: draw.randrange(20, len(bad))]
+        else:
+            bounds = (30, middle) if kind == "damaged in front" else (middle, len(bad))
+            for _ in range(8):
+                bad[draw.randrange(*bounds)] ^= 0xFF
+        archive.write_bytes(bytes(bad))
+        made.unlink(missing_ok=True)
+        with contextlib.suppress(DataError):  # any other error is a fault of ours
+            is_there = archives.take(archive, "data.jsonl", made, strip_top=True)
+            assert not is_there or made.read_bytes() == PAYLOAD
+            continue
+        told += 1
+    assert told > 0
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(_zip(zipfile.ZIP_DEFLATED))
+
+    def full(self: object, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tunesmith.sources.archives._Budget.spend", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        archives.take(archive, "data.jsonl", tmp_path / "made", strip_top=True)
+    assert caught.value.errno == errno.ENOSPC
